@@ -1,0 +1,1 @@
+"""dltool: a clinic for neural-network training."""
