@@ -72,8 +72,8 @@ def _decode(kind: Any, data: Any) -> Any:
         return {key: _decode(get_args(kind)[1], item) for key, item in data.items()}
     if kind is float:
         return NON_FINITE[data] if isinstance(data, str) else float(data)
-    if dataclasses.is_dataclass(kind):
-        hints = _hints(kind)  # type: ignore[arg-type]
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = _hints(kind)
         known = {f.name for f in dataclasses.fields(kind) if f.init}
         return kind(**{key: _decode(hints[key], item) for key, item in data.items() if key in known})
     return kind(data)

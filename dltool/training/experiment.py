@@ -42,7 +42,8 @@ class BatchSource(Protocol):
 
     def fixed(self, limit: int | None = None, batch_size: int | None = None) -> Iterator[Batch]:
         """The same samples in the same order at every call, never augmented: at most ``limit`` of them, spread over the
-        split (a seeded sample without replacement, not its first rows)."""
+        split (a seeded sample without replacement, not its first rows).
+        """
 
 
 class Criterion(Protocol):
@@ -60,7 +61,8 @@ class Criterion(Protocol):
 
     def per_sample(self, output: Nested, target: Nested) -> Tensor | None:
         """Loss of every sample, shape (N,), whose mean is the loss under mean reduction; None where the loss cannot be
-        split by sample (a user's callable)."""
+        split by sample (a user's callable).
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
