@@ -365,7 +365,7 @@ class Symmetry(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixing(Section):
-    """Does the output for one sample change, in eval mode, when only the other samples of its batch are exchanged?"""
+    """How much one sample's output changes, in eval mode, when only the other samples of its batch are exchanged."""
 
     key: ClassVar[str] = "mixing"
     batch_size: int
@@ -420,7 +420,9 @@ class Measurements:
 
     def get(self, kind: type[SectionT]) -> SectionT | None:
         """The section, or None when this run did not measure it."""
-        return self[kind] if kind in self else None
+        section = self._sections.get(kind)
+        assert section is None or isinstance(section, kind)
+        return section
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data, by section key; a section of one field is that field (``layers`` is a list)."""

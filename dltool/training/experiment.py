@@ -41,8 +41,9 @@ class BatchSource(Protocol):
         """The batches of epoch ``index`` on the CPU, from batch ``start``; shuffled and augmented where asked for."""
 
     def fixed(self, limit: int | None = None, batch_size: int | None = None) -> Iterator[Batch]:
-        """The same samples in the same order at every call, never augmented: at most ``limit`` of them, spread over the
-        split (a seeded sample without replacement, not its first rows).
+        """The same samples in the same order at every call, never augmented.
+
+        At most ``limit`` of them, spread over the split: a seeded sample without replacement, not its first rows.
         """
 
 
@@ -60,8 +61,9 @@ class Criterion(Protocol):
         """Each term before its weight; used to name the term that went bad."""
 
     def per_sample(self, output: Nested, target: Nested) -> Tensor | None:
-        """Loss of every sample, shape (N,), whose mean is the loss under mean reduction; None where the loss cannot be
-        split by sample (a user's callable).
+        """Loss of every sample, shape (N,), whose mean is the loss under mean reduction.
+
+        None where the loss cannot be split by sample (a user's callable).
         """
 
 
