@@ -3,6 +3,9 @@
 A run's measurements are a set of sections, one frozen dataclass each. A rule names the sections that it needs; a run that
 did not measure one of them makes the rule "skipped", with that reason. Sections survive JSON (``core.codec``), so a saved
 report can be judged again. Losses are in the units of the loss, norms are L2, shares and ratios are between 0 and 1.
+
+
+No slots here: a slotted dataclass is a second class, and the first would stay among ``Section.__subclasses__()``.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from dltool.core.finding import Phase
 TaskKind = Literal["classification", "binary", "regression", "other"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """Base of every section; ``key`` is its name in the report's ``measurements``."""
 
@@ -27,7 +30,7 @@ class Section:
 SectionT = TypeVar("SectionT", bound=Section)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """One number followed over the looks of a run; NaN and Inf are kept, never dropped."""
 
@@ -39,7 +42,7 @@ class Summary:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class UnitShare:
     """The share of a layer's units in some state, with the bounds that the number of observations allows.
 
@@ -57,7 +60,7 @@ class UnitShare:
     examples: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Task(Section):
     """What is to be learnt, from which data, against which loss."""
 
@@ -82,7 +85,7 @@ class Task(Section):
     batch_norm: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Optimisation(Section):
     """How the weights were moved. ``lr`` is the rate that was set, before any schedule."""
 
@@ -106,7 +109,7 @@ class Optimisation(Section):
     stopped: Literal["finished", "early-stopping", "non-finite", "interrupted", "timeout"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Baseline(Section):
     """The loss of the best constant output: fitted on the training targets, measured on both splits."""
 
@@ -116,7 +119,7 @@ class Baseline(Section):
     val_loss: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EpochRecord:
     """One epoch. ``running_loss`` is averaged while the weights moved, in training mode, without penalties.
 
@@ -137,7 +140,7 @@ class EpochRecord:
     val_metrics: Mapping[str, float] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class History(Section):
     """Every epoch run, and the one with the lowest validation loss (training loss where there is no validation)."""
 
@@ -148,7 +151,7 @@ class History(Section):
     val_block_weights: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Spike:
     """A step whose loss stood far above what the steps before it led to expect."""
 
@@ -157,7 +160,7 @@ class Spike:
     expected: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LossTrace(Section):
     """The loss by step: each point is the mean over ``stride`` steps; ``smoothed`` is the bias-corrected EWMA at its end."""
 
@@ -168,7 +171,7 @@ class LossTrace(Section):
     spikes: tuple[Spike, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerRecord:
     """One leaf module, in the order of the first forward pass (``depth`` counts from 0 over modules that ran)."""
 
@@ -190,7 +193,7 @@ class LayerRecord:
     residual: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Layers(Section):
     """The network, layer by layer."""
 
@@ -198,7 +201,7 @@ class Layers(Section):
     layers: tuple[LayerRecord, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ParameterRecord:
     """One parameter, by its name in ``named_parameters()``.
 
@@ -222,7 +225,7 @@ class ParameterRecord:
     update_ratio: Summary | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Parameters(Section):
     """Every parameter of the model; ``steps`` is how many optimizer steps were taken in all."""
 
@@ -231,7 +234,7 @@ class Parameters(Section):
     steps: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepGain:
     """One step tried on its own batch: same batch, same dropout mask, before and after the update.
 
@@ -246,7 +249,7 @@ class StepGain:
     actual_change: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepGains(Section):
     """The gain of the steps that were looked at."""
 
@@ -254,7 +257,7 @@ class StepGains(Section):
     gains: tuple[StepGain, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class GradientTrace(Section):
     """The total gradient norm (before clipping) at each look; ``steps`` are the looks."""
 
@@ -263,7 +266,7 @@ class GradientTrace(Section):
     norms: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NonFiniteEvent:
     """The first place where a value stopped being finite, at the step it happened."""
 
@@ -278,7 +281,7 @@ class NonFiniteEvent:
     term: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NonFinite(Section):
     """Non-finite values met in the run, earliest first; empty on a healthy one."""
 
@@ -286,7 +289,7 @@ class NonFinite(Section):
     events: tuple[NonFiniteEvent, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Watch(Section):
     """How often the recorder looked, and the budget that decided it."""
 
@@ -297,7 +300,7 @@ class Watch(Section):
     steps: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class InputUse(Section):
     """Loss on the same samples with their inputs as they are, exchanged among the samples, and set to their mean.
 
@@ -315,7 +318,7 @@ class InputUse(Section):
     difference_upper: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelSignal(Section):
     """Do near neighbours in input space share a label more often than chance? Under the null hypothesis ``z`` is N(0, 1)."""
 
@@ -327,7 +330,7 @@ class LabelSignal(Section):
     z: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Output(Section):
     """What the trained (or starting) model returns on a sample of the data, in eval mode."""
 
@@ -343,7 +346,7 @@ class Output(Section):
     expected_initial_loss: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SymmetricUnits:
     """Units of one layer that start with the same weights; ``gradients`` counts their distinct gradients at that point."""
 
@@ -355,7 +358,7 @@ class SymmetricUnits:
     distinct_weights_last: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Symmetry(Section):
     """Layers with at least two units that hold identical weights at the start."""
 
@@ -363,7 +366,7 @@ class Symmetry(Section):
     layers: tuple[SymmetricUnits, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Mixing(Section):
     """How much one sample's output changes, in eval mode, when only the other samples of its batch are exchanged."""
 
@@ -372,7 +375,7 @@ class Mixing(Section):
     largest_change_ratio: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DataProblemRows:
     """Rows of one split that share a fault; ``rows`` are the first few, counted from 0 in that split's source order."""
 
@@ -382,7 +385,7 @@ class DataProblemRows:
     rows: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DataFacts(Section):
     """What was seen of the data before training."""
 

@@ -7,7 +7,7 @@ import types
 import typing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dltool.core import measurements as m
@@ -43,6 +43,7 @@ def same(a: object, b: object) -> bool:
 
 @pytest.mark.parametrize("kind", SECTIONS, ids=lambda kind: kind.key)
 def test_every_section_survives_json(kind: type[m.Section]) -> None:
+    @settings(max_examples=25)
     @given(strategy_for(kind))
     def check(section: m.Section) -> None:
         text = json.dumps(m.Measurements([section]).to_dict(), allow_nan=False)

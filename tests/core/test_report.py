@@ -81,7 +81,8 @@ def test_a_problem_says_where_what_and_what_is_right() -> None:
         suggestion=closest("linaer", ["relu", "linear"]),
     )
     assert str(UserError(problem, "and another")) == (
-        "spec.yaml:4:7: model.layers.1: not a layer (found 'linaer'); expected a layer name; did you mean 'linear'?\nand another"
+        "spec.yaml:4:7: model.layers.1: not a layer (found 'linaer'); expected a layer name; did you mean 'linear'?"
+        "\nand another"
     )
 
 
