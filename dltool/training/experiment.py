@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,20 @@ class Criterion(Protocol):
         """Loss of every sample, shape (N,), whose mean is the loss under mean reduction.
 
         None where the loss cannot be split by sample (a user's callable).
+        """
+
+
+@runtime_checkable
+class CountsTerms(Protocol):
+    """A criterion that can say what its means divide by. Where this is missing, every term is a mean over samples.
+
+    Batches of unequal weight need it: padded sequences (tokens), ``ignore_index``, class weights, a ragged last batch. It
+    makes k accumulated batches equal to one big batch, and a split's loss independent of how it was cut into batches.
+    """
+
+    def term_counts(self, target: Nested) -> Mapping[str, float | None]:
+        """By term, what its mean over this batch divides by: samples, elements or tokens that are not ignored, or their
+        class weights added up; None where the term is a sum.
         """
 
 
