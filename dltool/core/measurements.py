@@ -4,7 +4,6 @@ A run's measurements are a set of sections, one frozen dataclass each. A rule na
 did not measure one of them makes the rule "skipped", with that reason. Sections survive JSON (``core.codec``), so a saved
 report can be judged again. Losses are in the units of the loss, norms are L2, shares and ratios are between 0 and 1.
 
-
 No slots here: a slotted dataclass is a second class, and the first would stay among ``Section.__subclasses__()``.
 """
 
@@ -111,12 +110,18 @@ class Optimisation(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline(Section):
-    """The loss of the best constant output: fitted on the training targets, measured on both splits."""
+    """The loss of the best constant output: fitted on the training targets, measured on both splits.
+
+    The blocks are its losses on the very groups of samples that ``History`` measures, so that the two compare pair by pair;
+    empty where that was not measured.
+    """
 
     key: ClassVar[str] = "baseline"
     description: str
     train_loss: float
     val_loss: float | None
+    train_blocks: tuple[float, ...] = ()
+    val_blocks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
