@@ -1,0 +1,121 @@
+"""Whether the loss is still falling, stands still too high, or is done."""
+
+from __future__ import annotations
+
+import math
+
+from dltool.core.measurements import History, Measurements, Optimisation, StepGains, Task
+from dltool.rules.fit_status.case import Answer, Case
+from dltool.rules.fit_status.curve_tests import Fall, fall, flat_since
+from dltool.rules.fit_status.curves import Curve
+
+
+def not_converged(case: Case) -> Answer | None:
+    """Still improving: validation where there is one (else training) falls, by enough to matter if the run went on."""
+    curves = case.curves
+    train = fall(curves.trend, curves.scale)
+    watched, seen = (curves.trend, train)
+    if curves.val is not None and len(curves.val) >= 4:
+        watched, seen = (curves.val, fall(curves.val, curves.scale))
+    if not (train.significant and seen.significant) or not _matters(case, seen):
+        return None
+    unit, more = watched.unit, seen.points_needed
+    spacing = (watched.at[-1] - watched.at[0]) / max(1, len(watched) - 1)
+    points = len(watched) if more is None else max(more, 1)
+    amount = max(1, round(points * spacing))
+    return Answer(
+        status="not-converged",
+        reason=f"the loss is still falling: as many {unit}s again would take off another {min(seen.gain, curves.scale):.3g}",
+        evidence={
+            "slope": seen.slope,
+            "gain": seen.gain,
+            f"more_{unit}s": amount,
+            "loss": watched.values[-1],
+            "baseline_loss": curves.baseline,
+            "explained_ratio": curves.explained_ratio,
+        },
+        advice=_longer(unit, amount, len(watched), points),
+    )
+
+
+def stuck(case: Case) -> Answer | None:
+    """Standing still while the loss is high: a plateau where steps overshoot, underfitting where they do all they can."""
+    if not case.is_high or len(case.curves.trend) < case.limits["inconclusive.epochs"]:
+        return None
+    trend = case.curves.trend
+    since = flat_since(trend, case.curves.scale)
+    flat = since is not None and len(trend) - since >= case.limits["plateau.share"] * len(trend)
+    if flat and since is not None and _rate_is_in_the_way(case, trend, since):
+        return _plateau(case, trend, since)
+    return _underfitting(case)
+
+
+def _matters(case: Case, seen: Fall) -> bool:
+    least = case.limits["not-converged.gain"] * case.curves.scale
+    return seen.gain >= least or (case.is_high and seen.remaining >= 2.0 * least)
+
+
+def _longer(unit: str, amount: int, points: int, needed: int) -> tuple[str, ...]:
+    if needed > 10 * points:
+        return ("raise the learning rate: at this pace the run would have to be more than ten times as long",)
+    return (f"train about {amount} {unit}s more", "or raise the learning rate, so that the same is reached sooner")
+
+
+def _rate_is_in_the_way(case: Case, trend: Curve, since: int) -> bool:
+    if _decayed(case.measured):
+        return False
+    gains = case.measured[StepGains].gains if StepGains in case.measured else ()
+    first = trend.at[since] * (_steps_per_epoch(case.measured) if trend.unit == "epoch" else 1)
+    downhill = [g for g in gains if g.step >= first and g.predicted_change < 0.0]
+    if len(downhill) < 4:
+        return False
+    overshot = sum(not g.actual_change <= 1e-6 * abs(g.loss_before) for g in downhill)
+    return overshot / len(downhill) >= case.limits["plateau.overshoot"]
+
+
+def _decayed(measured: Measurements) -> bool:
+    epochs = measured[History].epochs
+    return epochs[-1].lr <= 0.1 * max(e.lr for e in epochs)
+
+
+def _steps_per_epoch(measured: Measurements) -> int:
+    return measured[Task].steps_per_epoch if Task in measured else 1
+
+
+def _plateau(case: Case, trend: Curve, since: int) -> Answer:
+    curves, start = case.curves, trend.at[since]
+    return Answer(
+        status="plateau",
+        reason=f"the loss has stood still at {curves.train_loss:.4g} since {trend.unit} {start}, and steps overshoot there",
+        evidence=_level_evidence(case) | {f"since_{trend.unit}": start},
+        advice=(f"drop the learning rate tenfold from {trend.unit} {start} on (schedule.step, or schedule: plateau)",),
+    )
+
+
+def _underfitting(case: Case) -> Answer:
+    measured, curves = case.measured, case.curves
+    task, optimisation = measured.get(Task), measured.get(Optimisation)
+    advice = ["give the net more capacity: wider layers first, then more of them"]
+    if task is not None and task.dropout:
+        advice.append("lower the dropout rate")
+    if optimisation is not None and (optimisation.l2 > 0.0 or optimisation.weight_decay > 0.0 or optimisation.l1 > 0.0):
+        advice.append("lower the L1 and L2 penalties and the weight decay")
+    if optimisation is not None and optimisation.max_norm is not None:
+        advice.append("raise or drop the max-norm constraint")
+    advice.append("try another learning rate, a factor of three up and down")
+    return Answer(
+        status="underfitting",
+        reason=f"the training loss itself stays high, at {curves.train_loss:.4g}",
+        evidence=_level_evidence(case),
+        advice=tuple(advice),
+    )
+
+
+def _level_evidence(case: Case) -> dict[str, object]:
+    explained, neighbour = case.curves.explained_ratio, case.neighbour_loss
+    return {
+        "train_loss": case.curves.train_loss,
+        "baseline_loss": case.curves.baseline,
+        "explained_ratio": explained if explained is None or math.isfinite(explained) else None,
+        "neighbour_loss": neighbour,
+    }

@@ -1,0 +1,92 @@
+"""One verdict on how a run fits: what its curves say, judged against their own noise.
+
+The questions are asked in the order in which an answer makes the later ones pointless: a run that blew up has no gap to
+speak of, a net that never beat the trivial baseline does not overfit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from dltool.core.measurements import Measurements, Section
+from dltool.rules.fit_status import convergence, generalisation, learning, stability
+from dltool.rules.fit_status.case import Answer, Case, FitStatus
+from dltool.rules.fit_status.curves import read_curves
+from dltool.rules.fit_status.limits import DEFAULTS
+
+QUESTIONS: tuple[Callable[[Case], Answer | None], ...] = (
+    stability.diverged,
+    learning.ignores_input,
+    stability.oscillating,
+    learning.no_better_than_trivial,
+    generalisation.validation_rose,
+    convergence.not_converged,
+    generalisation.gap_is_wide,
+    convergence.stuck,
+    learning.not_better_on_validation,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitVerdict(Section):
+    """The verdict with its reason, evidence and advice; derived from the other sections, so that rules share one."""
+
+    key: ClassVar[str] = "fit_verdict"
+    status: FitStatus
+    reason: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    advice: tuple[str, ...] = ()
+
+
+def verdict(measured: Measurements, limits: Mapping[str, float] | None = None) -> FitVerdict:
+    """Judge the fit of a run that has a ``History``; every other section sharpens the answer where it is there.
+
+    ``limits`` override defaults by ``<rule>.<threshold>``. Costs some ten milliseconds (the bootstrap) and is deterministic.
+
+    Raises:
+        KeyError: without a ``History``.
+    """
+    answer = _answer(measured, DEFAULTS | dict(limits or {}))
+    return FitVerdict(status=answer.status, reason=answer.reason, evidence=answer.evidence, advice=answer.advice)
+
+
+def _answer(measured: Measurements, limits: Mapping[str, float]) -> Answer:
+    if (blown_up := stability.ended_non_finite(measured)) is not None:
+        return blown_up
+    curves = read_curves(measured)
+    if curves is None:
+        return Answer(status="inconclusive", reason="no epoch was finished", advice=("let the run finish an epoch",))
+    case = Case(measured=measured, curves=curves, limits=limits)
+    for question in QUESTIONS:
+        if (answer := question(case)) is not None:
+            return answer
+    return _good_or_unknown(case)
+
+
+def _good_or_unknown(case: Case) -> Answer:
+    curves, least = case.curves, case.limits["inconclusive.epochs"]
+    evidence = {
+        "train_loss": curves.train_loss,
+        "val_loss": curves.val.values[-1] if curves.val is not None else None,
+        "baseline_loss": curves.baseline,
+        "explained_ratio": curves.explained_ratio,
+        "jitter": curves.trend.jitter,
+    }
+    if len(curves.train) < least:
+        return Answer(
+            status="inconclusive",
+            reason=f"{len(curves.train)} measured epochs are too few to judge a curve by",
+            evidence=evidence,
+            advice=(f"run at least {least:.0f} epochs",),
+        )
+    if curves.baseline is None:
+        return Answer(
+            status="inconclusive",
+            reason="without a trivial baseline there is nothing to hold the loss against",
+            evidence=evidence,
+            advice=("use one of torch's own losses, for which the best constant output is known",),
+        )
+    where = "training and validation" if curves.val is not None else "training"
+    return Answer(status="good-fit", reason=f"{where} loss came to rest far below the trivial baseline", evidence=evidence)
