@@ -19,6 +19,17 @@ class SpecModel(BaseModel):
     """Base of every part of a spec: unknown keys are errors, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    inlined: ClassVar[tuple[str, Family] | None] = None
+    """A field that is not written itself: the names of its family stand among the other keys (``csv`` in data)."""
+
+    whole: ClassVar[str | None] = None
+    """The field that the form as a whole is for, when it is not written by name (``init: zeros`` is for the weight)."""
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """The keys that a spec may write here."""
+        inlined, names = (cls.inlined[0], list(cls.inlined[1].members)) if cls.inlined else (None, [])
+        return names + [field.alias or name for name, field in cls.model_fields.items() if name != inlined]
 
 
 class Named(SpecModel):
@@ -35,6 +46,8 @@ class Named(SpecModel):
     @classmethod
     def arguments(cls, form: Any) -> dict[str, Any]:
         """The arguments by name, whatever form they were written in."""
+        if cls.whole is not None:
+            return {cls.whole: form}
         if form is None:
             return {}
         if isinstance(form, Mapping):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dltool.specs.schema.augmentations import AnyAugmentation
-from dltool.specs.schema.base import SpecModel
+from dltool.specs.schema.base import Family, SpecModel
 from dltool.specs.schema.sources import SOURCE, AnySource
 from dltool.specs.schema.types import Count, FilePath, Flag, Name, Number, Whole
 
@@ -48,6 +48,7 @@ class Pad(SpecModel):
 class Data(SpecModel):
     """What is learnt from, and how it is delivered."""
 
+    inlined: ClassVar[tuple[str, Family] | None] = ("source", SOURCE)
     source: AnySource | None = None
     """In a spec the source's own name stands here: ``csv: {path: iris.csv, target: species}``."""
     split: Split | None = None

@@ -106,6 +106,14 @@ class Orthogonal(Initialiser):
     gain: Number = 1
 
 
+class Identity(Initialiser):
+    """``gain`` on the diagonal, zero elsewhere: each layer starts by passing on what it gets, ``gain`` times."""
+
+    kind: ClassVar[str] = "identity"
+    first: ClassVar[str | None] = "gain"
+    gain: Number = 1.0
+
+
 class Lsuv(Initialiser):
     """Mishkin & Matas 2016: orthogonal, then each layer rescaled on a batch until its output has unit variance."""
 
@@ -136,7 +144,7 @@ class Constant(Initialiser):
 
 INITIALISERS: tuple[type[Initialiser], ...] = (
     Normal, TruncatedNormal, Uniform, XavierUniform, XavierNormal, KaimingUniform, KaimingNormal, LecunUniform,
-    LecunNormal, Orthogonal, Lsuv, Zeros, Ones, Constant,
+    LecunNormal, Orthogonal, Identity, Lsuv, Zeros, Ones, Constant,
 )  # fmt: skip
 
 INITIALISER = Family("an initialiser", lambda: INITIALISERS)
@@ -149,6 +157,7 @@ class LayerInit(SpecModel):
     A named weight initialiser sets biases to zero unless ``bias`` says otherwise; without either, torch's own stands.
     """
 
+    whole: ClassVar[str | None] = "weight"
     weight: AnyInitialiser | None = None
     bias: AnyInitialiser | None = None
 

@@ -209,6 +209,7 @@ AnyTermLoss = Annotated[Loss | Target, TERM_LOSS]
 class Term(SpecModel):
     """One named term: a loss, and its weight in the sum (``{mse: {weight: 0.1}}``)."""
 
+    whole: ClassVar[str | None] = "loss"
     loss: AnyTermLoss
     weight: Number = 1.0
 
@@ -234,12 +235,8 @@ class Terms(Named):
     """Several losses of the same output, added up: ``terms: {main: cross_entropy, aux: {mse: {weight: 0.1}}}``."""
 
     kind: ClassVar[str] = "terms"
+    whole: ClassVar[str | None] = "terms"
     terms: dict[Name, Term] = Field(min_length=1)
-
-    @classmethod
-    def arguments(cls, form: Any) -> dict[str, Any]:
-        """The mapping of names to losses is the one argument."""
-        return {"terms": form}
 
 
 LOSS = Family("a loss", lambda: (*PLAIN_LOSSES, Terms), target=True)

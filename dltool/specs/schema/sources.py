@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -81,12 +81,8 @@ class Synthetic(Source):
     """Data made up from the seed: ``synthetic: {blobs: {n: 500}}``."""
 
     kind: ClassVar[str] = "synthetic"
+    whole: ClassVar[str | None] = "generator"
     generator: AnyGenerator
-
-    @classmethod
-    def arguments(cls, form: Any) -> dict[str, Any]:
-        """The generator's own form is the one argument."""
-        return {"generator": form}
 
 
 SOURCES: tuple[type[Source], ...] = (Csv, Npz, Npy, Parquet, Jsonl, Images, Synthetic)

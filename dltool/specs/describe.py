@@ -1,0 +1,79 @@
+"""What a field takes, in words: for messages and for the reference page."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic.fields import FieldInfo
+
+from dltool.specs.schema.base import Family, SpecModel
+
+_PLAIN = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    type(None): "null",
+    dict: "a mapping",
+}
+
+
+def describe(field: FieldInfo) -> str:
+    """One phrase for everything that the field takes, such as ``a whole number of at least 1, or full``."""
+    return _describe(field.annotation, field.metadata)
+
+
+def _describe(annotation: Any, marks: Iterable[Any]) -> str:
+    marks = list(marks)
+    for mark in marks:
+        if isinstance(mark, Family):
+            return f"{mark.noun}, by name"
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *more = get_args(annotation)
+        return _describe(inner, [*_flat(more), *marks])
+    if origin in (Union, types.UnionType):
+        return _join(_describe(option, ()) for option in get_args(annotation))
+    if origin is Literal:
+        return _join(str(choice) for choice in get_args(annotation))
+    if origin is tuple:
+        return _describe_tuple(get_args(annotation), marks)
+    if origin is dict:
+        return f"a mapping of names to values, each {_describe(get_args(annotation)[1], ())}"
+    if isinstance(annotation, type) and issubclass(annotation, SpecModel):
+        return "a mapping of " + ", ".join(annotation.keys())
+    return _PLAIN.get(annotation, "a value") + _bounds(marks)
+
+
+def _flat(marks: Iterable[Any]) -> list[Any]:
+    return [inner for mark in marks for inner in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
+
+
+def _describe_tuple(items: tuple[Any, ...], marks: list[Any]) -> str:
+    each = _describe(items[0], ())
+    if len(items) == 2 and items[1] is Ellipsis:
+        least = next((mark.min_length for mark in marks if isinstance(mark, annotated_types.MinLen)), 0)
+        return f"a list ({f'at least {least}, ' if least else ''}each {each})"
+    return f"a list of {len(items)} (each {each})"
+
+
+def _bounds(marks: Iterable[Any]) -> str:
+    words = []
+    for mark in marks:
+        if isinstance(mark, annotated_types.Ge):
+            words.append(f"of at least {mark.ge}")
+        elif isinstance(mark, annotated_types.Gt):
+            words.append(f"above {mark.gt}")
+        elif isinstance(mark, annotated_types.Le):
+            words.append(f"at most {mark.le}")
+        elif isinstance(mark, annotated_types.Lt):
+            words.append(f"below {mark.lt}")
+    return f" {' and '.join(words)}" if words else ""
+
+
+def _join(options: Iterable[str]) -> str:
+    words = list(dict.fromkeys(options))
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,0 +1,103 @@
+"""A spec from file to validated model: read, merge what it extends, override, resolve references, validate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dltool.core.errors import Location, SpecError
+from dltool.specs import overrides as command_line
+from dltool.specs.merge import Extender, read_document
+from dltool.specs.nodes import KeyPath, Node, follow
+from dltool.specs.places import place_at
+from dltool.specs.problems import problems_of
+from dltool.specs.references import resolve
+from dltool.specs.schema.spec import Spec
+from dltool.specs.schema.types import PathMark
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSpec:
+    """A validated spec. ``resolved`` is what was validated: plain values after extends, overrides and references.
+
+    ``sha256`` is the hash of ``resolved``, so it does not change with comments or the order of keys.
+    """
+
+    path: str
+    spec: Spec
+    resolved: dict[str, Any]
+    sha256: str
+    tree: Node
+
+    def locate(self, key_path: KeyPath) -> Location:
+        """Where a key (or an entry of a list) was written; the nearest thing around it when it was not written itself."""
+        node = follow(self.tree, key_path)[1]
+        return node.key_at or node.at
+
+    @property
+    def directory(self) -> Path:
+        """The spec's own folder, which the paths in ``spec`` are relative to."""
+        return Path(self.path).parent
+
+
+def load(path: str, overrides: Sequence[str] = (), *, environment: Mapping[str, str] | None = None) -> LoadedSpec:
+    """Load the spec in file ``path``.
+
+    Raises:
+        SpecError: with all that is wrong with it, as far as one mistake does not hide another.
+    """
+    return _finish(Extender().read(path), path, overrides, environment)
+
+
+def load_text(text: str, path: str, overrides: Sequence[str] = ()) -> LoadedSpec:
+    """Load a spec from its text, as if it stood in file ``path``."""
+    return _finish(Extender().on_bases(read_document(path, text)), path, overrides, None)
+
+
+def _finish(root: Node, path: str, overrides: Sequence[str], environment: Mapping[str, str] | None) -> LoadedSpec:
+    root, problems = command_line.apply(root, overrides)
+    tree, broken = resolve(root, environment)
+    problems += broken
+    assert isinstance(tree.value, dict)
+    tree = tree.with_value({key: child for key, child in tree.value.items() if key != "vars"})
+    tree = _rebased(tree, Path(path).parent, ())
+    resolved = tree.plain()
+    try:
+        spec = Spec.model_validate(resolved)
+    except ValidationError as error:
+        already = {problem.key for problem in problems}
+        problems += [p for p in problems_of(error.errors(include_url=False), tree) if p.key not in already]
+    if problems:
+        raise SpecError(*problems)
+    return LoadedSpec(path, spec, resolved, _sha256(resolved), tree)
+
+
+def _sha256(resolved: dict[str, Any]) -> str:
+    text = json.dumps(resolved, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rebased(node: Node, directory: Path, path: KeyPath) -> Node:
+    """Paths that another folder's file (or the command line) names, made relative to the spec's own folder."""
+    if isinstance(node.value, dict):
+        return node.with_value({key: _rebased(child, directory, (*path, key)) for key, child in node.value.items()})
+    if isinstance(node.value, list):
+        return node.with_value([_rebased(child, directory, (*path, index)) for index, child in enumerate(node.value)])
+    if not isinstance(node.value, str) or not _is_path(path):
+        return node
+    written_in = Path() if node.at.file == command_line.COMMAND_LINE else Path(node.at.file).parent
+    if written_in == directory or Path(node.value).is_absolute():
+        return node
+    return node.with_value(Path(os.path.relpath(written_in / node.value, directory)).as_posix())
+
+
+def _is_path(path: KeyPath) -> bool:
+    field = place_at(path).field
+    return field is not None and any(isinstance(mark, PathMark) for mark in field.metadata)
