@@ -1,1 +1,67 @@
-"""dltool: a clinic for neural-network training."""
+"""dltool: a clinic for neural-network training.
+
+The names below are public. Each is imported when it is first used, so that ``import dltool`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dltool.core.version import VERSION
+
+if TYPE_CHECKING:
+    from dltool.core.errors import DataError, DltoolError, OutputError, SpecError, TargetError, UserError
+    from dltool.core.finding import Check, Finding, Severity, Where
+    from dltool.core.measurements import Measurements
+    from dltool.core.report import Report
+    from dltool.diagnostics.train import TrainOptions
+    from dltool.diagnostics.train import run as train
+
+__version__ = VERSION
+
+__all__ = [
+    "Check",
+    "DataError",
+    "DltoolError",
+    "Finding",
+    "Measurements",
+    "OutputError",
+    "Report",
+    "Severity",
+    "SpecError",
+    "TargetError",
+    "TrainOptions",
+    "UserError",
+    "Where",
+    "__version__",
+    "train",
+]
+
+_HOMES = {
+    "Check": "dltool.core.finding:Check",
+    "DataError": "dltool.core.errors:DataError",
+    "DltoolError": "dltool.core.errors:DltoolError",
+    "Finding": "dltool.core.finding:Finding",
+    "Measurements": "dltool.core.measurements:Measurements",
+    "OutputError": "dltool.core.errors:OutputError",
+    "Report": "dltool.core.report:Report",
+    "Severity": "dltool.core.finding:Severity",
+    "SpecError": "dltool.core.errors:SpecError",
+    "TargetError": "dltool.core.errors:TargetError",
+    "TrainOptions": "dltool.diagnostics.train:TrainOptions",
+    "UserError": "dltool.core.errors:UserError",
+    "Where": "dltool.core.finding:Where",
+    "train": "dltool.diagnostics.train:run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dltool' has no attribute {name!r}")
+    module, attribute = _HOMES[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

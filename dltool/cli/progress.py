@@ -1,0 +1,111 @@
+"""Progress on stderr: a bar at a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from dltool.cli.console import is_interactive, say
+from dltool.reporters.base import Detail
+from dltool.reporters.numbers import significant
+from dltool.training.progress import Progress, Silent
+
+LINE_EVERY_S = 10.0
+
+
+def progress_on_stderr(detail: Detail) -> Progress:
+    """The progress that fits the place stderr leads to; none with ``--quiet``."""
+    if detail is Detail.QUIET:
+        return Silent()
+    return Bar() if is_interactive(sys.stderr) else Lines()
+
+
+def time_left(seconds: float) -> str:
+    """``0:42``, ``3:05`` or ``1:02:03``; a dash while it is not known.
+
+    >>> [time_left(s) for s in (42.2, 185, 3723, float("inf"))]
+    ['0:42', '3:05', '1:02:03', '-']
+    """
+    if not seconds < 1e7:
+        return "-"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+class Bar:
+    """A bar that is drawn when training reports, without a thread of its own, and vanishes when it ends."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[rate]}", style="dim"),
+            TextColumn("{task.fields[left]} left", style="dim"),
+            console=Console(stderr=True),
+            transient=True,
+            expand=True,
+            auto_refresh=False,
+        )
+        self._total = 0
+        self._task = self._bar.add_task("training", total=None, loss="-", rate="", left="-")
+
+    def start(self, total_steps: int, done_steps: int = 0) -> None:
+        """Draw the empty bar."""
+        self._total = total_steps
+        self._bar.update(self._task, total=total_steps, completed=done_steps)
+        self._bar.start()
+
+    def advance(self, step: int, loss: float, rate_per_s: float) -> None:
+        """Draw where training stands."""
+        left = (self._total - step) / rate_per_s if rate_per_s > 0 else float("inf")
+        rate = f"{significant(rate_per_s)} steps/s"
+        self._bar.update(self._task, completed=step, loss=significant(loss), rate=rate, left=time_left(left), refresh=True)
+
+    def note(self, text: str) -> None:
+        """A line above the bar."""
+        from rich.text import Text
+
+        self._bar.console.print(Text(text))
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+
+class Lines:
+    """For logs: a line when ten seconds have passed since the last one."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._total = 0
+        self._said_at = clock()
+
+    def start(self, total_steps: int, done_steps: int = 0) -> None:
+        """Note the start; short runs stay silent."""
+        self._total = total_steps
+        self._said_at = self._clock()
+        if done_steps:
+            say(f"resuming after {done_steps:,} of {total_steps:,} steps")
+
+    def advance(self, step: int, loss: float, rate_per_s: float) -> None:
+        """A line, if it is time for one."""
+        if self._clock() - self._said_at < LINE_EVERY_S:
+            return
+        self._said_at = self._clock()
+        left = (self._total - step) / rate_per_s if rate_per_s > 0 else float("inf")
+        rate = f"{significant(rate_per_s)} steps/s"
+        say(f"step {step:,} of {self._total:,}, loss {significant(loss)}, {rate}, {time_left(left)} left")
+
+    def note(self, text: str) -> None:
+        """Said at once."""
+        say(text)
+
+    def close(self) -> None:
+        """Nothing is left open."""

@@ -1,0 +1,24 @@
+"""``dltool show``: the spec as it will be run."""
+
+from __future__ import annotations
+
+import typer
+
+from dltool.cli import options as opt
+from dltool.cli.emit import CLEAN, Output, write
+
+
+def show(
+    spec: opt.Spec,
+    overrides: opt.Overrides = None,
+    *,
+    output: opt.OutputFile = None,
+    debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
+) -> None:
+    """Show SPEC resolved: what it extends, variables, overrides and defaults written out, as YAML."""
+    from dltool.specs.load import load
+    from dltool.specs.show import show as resolved_yaml
+
+    result = Output(file=opt.not_the_spec(output, spec))
+    write(resolved_yaml(load(spec, overrides or [])), result)
+    raise typer.Exit(CLEAN)

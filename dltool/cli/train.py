@@ -1,0 +1,61 @@
+"""``dltool train``: find out whether it learns, and if not, what stops it."""
+
+from __future__ import annotations
+
+import typer
+
+from dltool.cli import options as opt
+from dltool.cli.emit import Output, detail_of, emit
+from dltool.cli.progress import progress_on_stderr
+
+
+def train(
+    target: opt.Target,
+    overrides: opt.Overrides = None,
+    *,
+    seed: opt.Seed = None,
+    device: opt.Device = "cpu",
+    epochs: opt.Epochs = None,
+    steps: opt.Steps = None,
+    timeout: opt.Timeout = None,
+    run: opt.RunDir = None,
+    resume: opt.Resume = False,
+    form: opt.ReportFormat = opt.Format.TABLE,
+    output: opt.OutputFile = None,
+    select: opt.Select = None,
+    ignore: opt.Ignore = None,
+    fail_on: opt.Fail = opt.FailOn.ERROR,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
+    allow_import: opt.AllowImport = None,
+) -> None:
+    """Train TARGET under observation, and say whether it learns and, if not, what stops it."""
+    from dltool.diagnostics.train import TrainOptions
+    from dltool.diagnostics.train import run as run_train
+    from dltool.training.stop import StopFlag
+
+    if resume and run is None:
+        raise typer.BadParameter("--resume needs --run DIR, the folder of the run to continue")
+    result = Output(
+        form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
+    )
+    stop = StopFlag(timeout)
+    asked = TrainOptions(
+        overrides=tuple(overrides or ()),
+        seed=seed,
+        device=device,
+        epochs=epochs,
+        steps=steps,
+        timeout_s=timeout,
+        run_dir=run,
+        resume=resume,
+        select=tuple(opt.split_names(select or [])),
+        ignore=tuple(opt.split_names(ignore or [])),
+        allow_import=tuple(allow_import or ()),
+        progress=progress_on_stderr(result.detail),
+        stop=stop,
+    )
+    with stop.on_signals():
+        report = run_train(target, asked)
+    raise typer.Exit(emit(report, result))

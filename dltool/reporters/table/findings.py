@@ -1,0 +1,89 @@
+"""The findings, most probable root cause first, each with its place, its cause and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from dltool.core.finding import Finding, Where
+from dltool.reporters.numbers import trimmed
+from dltool.reporters.table.page import Page
+from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
+
+
+def findings(page: Page) -> Iterator[RenderableType]:
+    """One block per finding; nothing where there are none (the summary says so)."""
+    if not page.report.findings:
+        return
+    causes = {finding.fingerprint: finding for finding in page.report.findings}
+    yield heading("Findings", page.width, page.sign, "most probable root cause first")
+    for finding in page.report.findings:
+        yield _title(finding, page)
+        yield indented(said(finding.message))
+        yield facts(_rows(finding, causes.get(finding.caused_by or ""), page))
+        yield ""
+
+
+def _title(finding: Finding, page: Page) -> Text:
+    style = SEVERITY_STYLE[finding.severity]
+    title = Text.assemble((f"{page.sign.of(finding.severity)} {finding.severity}  ", style), said(finding.name, "bold"))
+    return title.append(f"  {finding.rule}", QUIET_STYLE)
+
+
+def _rows(finding: Finding, cause: Finding | None, page: Page) -> Iterator[tuple[str, Text]]:
+    where = page.sign.dot.join(places(finding.where))
+    if where:
+        yield "where", said(where)
+    if cause is not None:
+        yield "because of", said(f"{cause.name} ({cause.rule})", SEVERITY_STYLE[cause.severity])
+    if finding.cause is not None:
+        yield "cause", said(finding.cause)
+    for index, advice in enumerate(finding.advice):
+        yield "fix" if index == 0 else "or", said(advice, "green")
+    if page.verbose:
+        yield from numbers("evidence", finding.evidence)
+        yield from numbers("limit", finding.limit)
+
+
+def numbers(label: str, values: Mapping[str, object]) -> Iterator[tuple[str, Text]]:
+    """Evidence in words: its names and values in one sentence."""
+    if values:
+        yield label, said(", ".join(f"{key.replace('_', ' ')} {worded(value)}" for key, value in values.items()))
+
+
+def worded(value: object) -> str:
+    """A value of evidence as a person writes it; long lists are cut and counted."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return trimmed(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {worded(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        more = f" and {len(value) - 8} more" if len(value) > 8 else ""
+        return ", ".join(worded(item) for item in value[:8]) + more
+    return str(value)
+
+
+def places(where: Where) -> Iterator[str]:
+    """The fields of a place that apply, from the network outwards to the file."""
+    if where.parameter is not None:
+        yield where.parameter
+    elif where.module is not None:
+        yield where.module or "the model"
+    if where.op is not None:
+        yield where.op if where.phase is None else f"{where.op} in {where.phase}"
+    elif where.phase is not None:
+        yield where.phase
+    if where.step is not None:
+        yield f"step {where.step:,}"
+    if where.samples is not None:
+        yield f"samples {worded(list(where.samples))}"
+    if where.rank is not None:
+        yield f"rank {where.rank}"
+    if where.file is not None:
+        yield where.file if where.line is None else f"{where.file}:{where.line}"
+    if where.key is not None:
+        yield where.key

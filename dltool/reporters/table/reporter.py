@@ -1,0 +1,51 @@
+"""The report as a page for people: what was run, what happened, what is wrong, and the verdict last, near the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rich.console import RenderableType
+
+from dltool.core.measurements import Measurements
+from dltool.core.report import Report
+from dltool.reporters.base import Detail, Look
+from dltool.reporters.table.curves import curves
+from dltool.reporters.table.findings import findings
+from dltool.reporters.table.header import header
+from dltool.reporters.table.layers import layers
+from dltool.reporters.table.losses import losses
+from dltool.reporters.table.page import Page, render
+from dltool.reporters.table.style import signs
+from dltool.reporters.table.training import training
+from dltool.reporters.table.verdict import checks, summary, verdict
+
+NARROWEST = 60
+"""Below this the tables would break; such a terminal wraps the lines itself."""
+
+Part = Callable[[Page], Iterator[RenderableType]]
+"""A part of the page; one that has nothing to say yields nothing."""
+
+PARTS: dict[Detail, tuple[Part, ...]] = {
+    Detail.QUIET: (findings, verdict, summary),
+    Detail.NORMAL: (header, layers, curves, losses, training, findings, verdict, summary),
+    Detail.VERBOSE: (header, layers, curves, losses, training, checks, findings, verdict, summary),
+}
+
+
+class TableReporter:
+    """Renders through Rich into a string; where it goes decides colours and characters (``Look``)."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+
+    def render(self, report: Report) -> str:
+        """The page, with lines no wider than the look's width (60 at least)."""
+        page = Page(
+            report=report,
+            measured=Measurements.from_dict(report.measurements),
+            look=self.look,
+            sign=signs(unicode=self.look.unicode),
+            width=max(NARROWEST, self.look.width),
+        )
+        parts = (piece for part in PARTS[self.look.detail] for piece in part(page))
+        return render(parts, self.look, page.width)

@@ -1,0 +1,75 @@
+"""The end of the page: which rules could not run, the fit status with its evidence, and the count of findings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from dltool.core.finding import Severity
+from dltool.reporters.numbers import plural
+from dltool.reporters.table.findings import numbers
+from dltool.reporters.table.page import Page
+from dltool.reporters.table.style import GOOD_STYLE, QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
+
+GOOD_FIT = "good-fit"
+
+
+def checks(page: Page) -> Iterator[RenderableType]:
+    """Rules that were skipped, and why: not run is not the same as fine."""
+    skipped = [(check.rule, said(check.reason or "")) for check in page.report.checks if check.outcome == "skipped"]
+    if skipped:
+        yield heading("Skipped rules", page.width, page.sign)
+        yield facts(skipped)
+        yield ""
+
+
+def verdict(page: Page) -> Iterator[RenderableType]:
+    """The fit status: the word, the reason, the numbers behind it and the field's advice."""
+    fit = page.report.measurements.get("fit")
+    if not isinstance(fit, Mapping):
+        return
+    yield heading("Verdict", page.width, page.sign)
+    yield _status(str(fit.get("status", "")), page)
+    if fit.get("reason"):
+        yield indented(said(str(fit["reason"])))
+    yield facts(_grounds(fit, page))
+    yield ""
+
+
+def _status(status: str, page: Page) -> Text:
+    if status == GOOD_FIT:
+        return said(f"{page.sign.good} good fit", GOOD_STYLE)
+    named = (finding.severity for finding in page.report.findings if finding.name == status)
+    severity = max(named, key=lambda s: s.rank, default=Severity.INFO)
+    return said(f"{page.sign.of(severity)} {status.replace('-', ' ')}", SEVERITY_STYLE[severity])
+
+
+def _grounds(fit: Mapping[str, Any], page: Page) -> Iterator[tuple[str, Text]]:
+    yield from numbers("evidence", fit.get("evidence") or {})
+    told = {advice for finding in page.report.findings for advice in finding.advice}
+    fresh = [str(advice) for advice in fit.get("advice") or () if advice not in told]
+    for index, advice in enumerate(fresh):
+        yield "advice" if index == 0 else "", said(advice, "green")
+
+
+def summary(page: Page) -> Iterator[RenderableType]:
+    """One line: findings by severity, and how many rules stand behind it."""
+    found = Counter(finding.severity for finding in page.report.findings)
+    line = Text()
+    for severity in reversed(Severity):
+        if found[severity]:
+            text = str(found[severity]) + " info" if severity is Severity.INFO else plural(found[severity], severity)
+            line.append(f"{page.sign.of(severity)} {text}", SEVERITY_STYLE[severity]).append("  ")
+    if not found:
+        line.append(f"{page.sign.good} no findings", GOOD_STYLE).append("  ")
+    outcomes = Counter(check.outcome for check in page.report.checks)
+    if outcomes:
+        told = f"{plural(outcomes.total(), 'rule')}: {outcomes['passed']} passed, {outcomes['skipped']} skipped"
+        line.append(told, QUIET_STYLE)
+        if outcomes["skipped"] and not page.verbose:
+            line.append(" (see --verbose)", QUIET_STYLE)
+    yield line
