@@ -76,8 +76,9 @@ class CountsTerms(Protocol):
     """
 
     def term_counts(self, target: Nested) -> Mapping[str, float | None]:
-        """By term, what its mean over this batch divides by: samples, elements or tokens that are not ignored, or their
-        class weights added up; None where the term is a sum.
+        """By term, what its mean over this batch divides by; None where the term is a sum.
+
+        That is samples, elements or tokens that are not ignored, or their class weights added up.
         """
 
 

@@ -1,0 +1,27 @@
+"""Batches: to the device they are trained on, and how many samples they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dltool.probes.nested import batch_size, place
+from dltool.training.experiment import Batch, Nested
+
+
+def placer(device: torch.device, precision: Literal["fp32", "bf16", "fp64"]) -> Callable[[Batch], Batch] | None:
+    """What brings a CPU batch to ``device`` (under fp64 its floats become doubles), or None where it is good as it is."""
+    dtype = torch.float64 if precision == "fp64" else None
+    if device.type == "cpu" and dtype is None:
+        return None
+    return lambda batch: Batch(place(batch.input, device, dtype), place(batch.target, device, dtype))
+
+
+def samples_in(value: Nested) -> int:
+    """Length of the first dimension of the first tensor that has one; 1 where there is none."""
+    if isinstance(value, Tensor) and value.ndim:
+        return value.shape[0]
+    return batch_size(value) or 1
