@@ -1,0 +1,294 @@
+"""From what a source read to what a loop trains on: leave out, encode, split, look, normalise, batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dltool.core.errors import DataError, Problem
+from dltool.data.augment import Augmentation, check_augmentation
+from dltool.data.batches import Batches, Samples
+from dltool.data.dataset import DataBundle, Labels, Table
+from dltool.data.facts import Survey, describe, non_finite_targets, survey_inputs
+from dltool.data.image_files import ImageFiles
+from dltool.data.inputs import Inputs, prepare_inputs
+from dltool.data.layout import Layout
+from dltool.data.moments import Moments
+from dltool.data.padding import Padding
+from dltool.data.split import split_samples
+from dltool.data.subset import exclude, keep_classes, limit, read_exclusions
+from dltool.data.targets import Encoded, Wanted, encode_targets
+from dltool.data.transforms import Normalize, Normalizer, fit_normalizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a spec says of its data, beside the source. ``val`` is a share (float) or a number (int) of samples."""
+
+    seed: int
+    batch_size: int | Literal["full"] = 32
+    val: float | None = None
+    split_seed: int | None = None
+    stratify: bool | None = None
+    shuffle: bool = True
+    excluded: Path | None = None
+    samples: int | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+    normalize: Normalize = "none"
+    normalize_target: Normalize = "none"
+    augmentation: Augmentation | None = None
+    padding: Padding | None = None
+    tokens: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One split, between encoding and batching."""
+
+    name: str
+    table: Table
+    values: Tensor | list[Tensor]
+    labels: Tensor | list[Tensor] | None
+
+
+def assemble(train: Table, val: Table | None, options: Options) -> DataBundle:
+    """Make the bundle; ``val`` is None where ``train`` is to be split, or where there is no validation.
+
+    Raises:
+        DataError: targets that the loss cannot take, splits that are empty or differ in shape, unequal lengths without
+            padding, a batch larger than the data, corrupt images, augmentations that make no sense.
+    """
+    tables = _subset([train] if val is None else [train, val], options)
+    inputs = prepare_inputs(tables, tokens=options.tokens, padding=options.padding)
+    encoded = encode_targets(inputs.tables, options.wanted)
+    _check_steps(inputs, encoded, options)
+    parts = _parts(inputs.tables, encoded, options)
+    _check_batch_size(parts[0], options)
+    if options.augmentation is not None:
+        check_augmentation(options.augmentation, inputs.layout, inputs.sample_shape, variable=inputs.variable)
+        _check_moving_targets(options.augmentation, encoded)
+    surveys = [survey_inputs(part.name, part.table, inputs.layout) for part in parts]
+    return _bundle(parts, surveys, inputs, encoded, options)
+
+
+def _subset(tables: list[Table], options: Options) -> list[Table]:
+    if options.excluded is not None:
+        tables = exclude(tables, read_exclusions(options.excluded), options.excluded)
+    if options.wanted.classes is not None:
+        tables = [keep_classes(table, options.wanted.classes) for table in tables]
+    if options.samples is not None:
+        tables[0] = limit(tables[0], options.samples, options.seed)
+    empty = [table.path for table in tables if len(table) == 0]
+    if empty:
+        raise DataError(*(Problem(message=f"no sample of {path} is left", key="exclude") for path in empty))
+    return tables
+
+
+def _parts(tables: list[Table], encoded: Encoded, options: Options) -> list[_Part]:
+    labels: Sequence[Tensor | list[Tensor] | None] = encoded.labels or [None] * len(tables)
+    parts = [
+        _Part(name=name, table=table, values=values, labels=label)
+        for name, table, values, label in zip(("train", "val"), tables, encoded.values, labels, strict=False)
+    ]
+    if len(parts) == 2 or options.val is None:
+        return parts
+    whole = parts[0]
+    seed = options.seed if options.split_seed is None else options.split_seed
+    index = split_samples(len(whole.table), options.val, seed, _strata(whole, encoded, options))
+    return [_part_of(whole, name, chosen) for name, chosen in zip(("train", "val"), index, strict=True)]
+
+
+def _strata(whole: _Part, encoded: Encoded, options: Options) -> NDArray[np.int64] | None:
+    if options.stratify is False:
+        return None
+    labels = whole.labels
+    single = isinstance(labels, Tensor) and (labels.ndim == 1 or labels.shape[1:] == (1,))
+    if not single or encoded.kind == "other":
+        if options.stratify:
+            message = "stratify needs one class label for each sample, and the targets are not class labels"
+            raise DataError(Problem(message=message, key="split.stratify"))
+        return None
+    assert isinstance(labels, Tensor)
+    strata: NDArray[np.int64] = labels.flatten().numpy()
+    return strata
+
+
+def _part_of(whole: _Part, name: str, index: NDArray[np.int64]) -> _Part:
+    return _Part(
+        name=name,
+        table=whole.table.take(index),
+        values=_take(whole.values, index),
+        labels=None if whole.labels is None else _take(whole.labels, index),
+    )
+
+
+def _take(values: Tensor | list[Tensor], index: NDArray[np.int64]) -> Tensor | list[Tensor]:
+    return [values[i] for i in index.tolist()] if isinstance(values, list) else values[torch.from_numpy(index)]
+
+
+def _check_steps(inputs: Inputs, encoded: Encoded, options: Options) -> None:
+    """Targets for every step must have as many steps as their input; CTC aligns the two itself."""
+    if options.wanted.loss == "ctc":
+        return
+    for table, values in zip(inputs.tables, encoded.values, strict=True):
+        if not isinstance(values, list):
+            continue
+        steps = (
+            [len(part) for part in table.inputs]
+            if isinstance(table.inputs, list)
+            else [inputs.sample_shape[0]] * len(values)
+        )
+        odd = [row for row, (target, step) in enumerate(zip(values, steps, strict=True)) if len(target) != step]
+        if odd:
+            row = odd[0]
+            message = f"{len(odd)} samples of {table.path} have not one target for each step: "
+            message += f"row {table.rows[row]} has {steps[row]} steps and {len(values[row])} targets"
+            raise DataError(Problem(message=message))
+
+
+def _check_batch_size(train: _Part, options: Options) -> None:
+    size, n = options.batch_size, len(train.table)
+    if size != "full" and size > n:
+        message = f"a batch of {size} is larger than the training data of {n} samples"
+        raise DataError(Problem(message=message, key="batch_size", expected=f"at most {n}, or `full` for all of them"))
+
+
+def _check_moving_targets(augmentation: Augmentation, encoded: Encoded) -> None:
+    values = encoded.values[0]
+    if augmentation.moves_pixels and isinstance(values, Tensor) and values.ndim >= 3 and values.is_floating_point():
+        message = (
+            "shift, rotate, scale and hflip move pixels, and targets for each pixel can only move along as class numbers"
+        )
+        raise DataError(Problem(message=message, key="augment"))
+
+
+def _bundle(parts: list[_Part], surveys: list[Survey], inputs: Inputs, encoded: Encoded, options: Options) -> DataBundle:
+    ignored, layout = options.wanted.ignored, inputs.layout
+    if layout is Layout.TOKENS and options.normalize != "none":
+        message = "the inputs are whole numbers that an embedding looks up; they are not normalised"
+        raise DataError(Problem(message=message, key="normalize", expected="none"))
+    moments = surveys[0].moments
+    normalizer = None if moments is None else fit_normalizer(options.normalize, moments, layout)
+    parts, target_normalizer = _normalize_targets(parts, encoded, options.normalize_target)
+    labels = tuple(Labels(split=p.name, rows=p.table.rows, values=p.labels) for p in parts if p.labels is not None)
+    facts = describe(
+        surveys[0],
+        normalizer,
+        layout,
+        non_finite_inputs=tuple(problem for survey in surveys for problem in survey.non_finite),
+        non_finite_targets=tuple(problem for part in parts for problem in non_finite_targets(part.name, part.table)),
+        labels=labels,
+        ignored=ignored,
+    )
+    sources = [_batches(part, inputs, normalizer, options, training=part.name == "train") for part in parts]
+    return DataBundle(
+        train=sources[0],
+        val=sources[1] if len(sources) > 1 else None,
+        facts=facts,
+        task=encoded.kind,
+        input_shape=inputs.sample_shape,
+        output_size=encoded.width,
+        class_names=encoded.class_names,
+        class_counts=_class_counts(parts[0], encoded, ignored),
+        **_target_statistics(parts[0].values),
+        target_shift=None if target_normalizer is None else tuple(target_normalizer.shift.tolist()),
+        target_scale=None if target_normalizer is None else tuple(target_normalizer.scale.tolist()),
+        integer_inputs=options.tokens,
+        variable_length=inputs.variable,
+        labels=labels,
+        valid_labels=encoded.valid,
+        ignored_label=ignored,
+        assumptions=(*inputs.assumptions, *_resized(parts), *encoded.assumptions),
+    )
+
+
+def _resized(parts: list[_Part]) -> tuple[str, ...]:
+    files = [part.table.inputs for part in parts if isinstance(part.table.inputs, ImageFiles)]
+    if not any(part.resized for part in files):
+        return ()
+    _, height, width = files[0].shape
+    return (f"Images of another size are resized to {height}x{width}.",)
+
+
+def _normalize_targets(parts: list[_Part], encoded: Encoded, how: Normalize) -> tuple[list[_Part], Normalizer | None]:
+    if how == "none":
+        return parts, None
+    if encoded.kind != "regression":
+        message = f"the targets are classes ({encoded.kind}); only measured numbers can be normalised"
+        raise DataError(Problem(message=message, key="normalize_target", expected="none"))
+    values = parts[0].values
+    pieces = values if isinstance(values, list) else [values]
+    moments = Moments(int(pieces[0].shape[-1]))
+    for piece in pieces:
+        moments.add(piece.reshape(-1, piece.shape[-1]).numpy())
+    normalizer = fit_normalizer(how, moments, Layout.FEATURES)
+    assert normalizer is not None
+    return [replace(part, values=_apply(normalizer, part.values)) for part in parts], normalizer
+
+
+def _apply(normalizer: Normalizer, values: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    if isinstance(values, list):
+        return [normalizer.apply(part, part.ndim) for part in values]
+    return normalizer.apply(values, values.ndim - 1)
+
+
+def _batches(part: _Part, inputs: Inputs, normalizer: Normalizer | None, options: Options, *, training: bool) -> Batches:
+    """Tables are normalised once; bytes, files and images that are changed first are normalised batch by batch."""
+    raw = part.table.inputs
+    augmentation = options.augmentation if training else None
+    late = augmentation is not None and augmentation.needs_images
+    ready: Tensor | list[Tensor] | ImageFiles
+    if isinstance(raw, ImageFiles):
+        ready = raw
+    elif isinstance(raw, list):
+        ready = [torch.from_numpy(sequence) for sequence in raw]
+        if normalizer is not None:
+            ready = [normalizer.apply(sequence, sequence.ndim) for sequence in ready]
+            normalizer = None
+    else:
+        ready = torch.from_numpy(np.ascontiguousarray(raw))
+        if normalizer is not None and not late and ready.dtype != torch.uint8:
+            ready = normalizer.apply(ready, ready.ndim - 1)
+            normalizer = None
+    samples = Samples(
+        inputs=ready,
+        targets=part.values,
+        normalizer=normalizer,
+        padding=(options.padding or Padding()) if inputs.variable else None,
+        ignored=options.wanted.ignored,
+        target_length=options.padding.length if options.padding is not None and options.wanted.loss != "ctc" else None,
+    )
+    size = len(samples) if options.batch_size == "full" else min(options.batch_size, len(samples))
+    shuffle = options.shuffle and training
+    return Batches(samples, batch_size=size, seed=options.seed, shuffle=shuffle, augmentation=augmentation)
+
+
+def _class_counts(train: _Part, encoded: Encoded, ignored: int) -> tuple[int, ...] | None:
+    """Samples of every class (two counts for a binary loss); None for a regression and for several labels a sample."""
+    labels = train.labels
+    if not isinstance(labels, Tensor) or encoded.kind == "other" or (encoded.kind == "binary" and encoded.width != 1):
+        return None
+    known = labels[labels != ignored].flatten()
+    if encoded.valid is not None:
+        return tuple(int((known == value).sum()) for value in encoded.valid)
+    return tuple(torch.bincount(known[known >= 0], minlength=encoded.width or 0).tolist())
+
+
+def _target_statistics(values: Tensor | list[Tensor]) -> dict[str, Any]:
+    """Of the training targets as delivered, where they are numbers."""
+    flat = torch.cat([part.flatten() for part in values]) if isinstance(values, list) else values.flatten()
+    if not flat.is_floating_point():
+        return {}
+    moments = Moments(1)
+    moments.add(flat[:, None].numpy())
+    pooled = moments.pooled()
+    return (
+        {} if pooled is None else dict(zip(("target_mean", "target_std", "target_min", "target_max"), pooled, strict=True))
+    )
