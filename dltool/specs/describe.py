@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from dltool.specs.schema.base import Family, SpecModel
+from dltool.specs.schema.base import TARGET_KEY, Family, SpecModel, Target
 
 _PLAIN = {
     int: "a whole number",
@@ -27,25 +27,33 @@ def describe(field: FieldInfo) -> str:
 
 
 def _describe(annotation: Any, marks: Iterable[Any]) -> str:
-    marks = list(marks)
-    for mark in marks:
-        if isinstance(mark, Family):
-            return f"{mark.noun}, by name"
+    words = list(dict.fromkeys(_options(annotation, list(marks))))
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _options(annotation: Any, marks: list[Any]) -> Iterator[str]:
+    """One phrase for each kind of value."""
+    family = next((mark for mark in marks if isinstance(mark, Family)), None)
     origin = get_origin(annotation)
-    if origin is Annotated:
+    if family is not None:
+        yield f"{family.noun}, by name"
+    elif origin is Annotated:
         inner, *more = get_args(annotation)
-        return _describe(inner, [*_flat(more), *marks])
-    if origin in (Union, types.UnionType):
-        return _join(_describe(option, ()) for option in get_args(annotation))
-    if origin is Literal:
-        return _join(str(choice) for choice in get_args(annotation))
-    if origin is tuple:
-        return _describe_tuple(get_args(annotation), marks)
-    if origin is dict:
-        return f"a mapping of names to values, each {_describe(get_args(annotation)[1], ())}"
-    if isinstance(annotation, type) and issubclass(annotation, SpecModel):
-        return "a mapping of " + ", ".join(annotation.keys())
-    return _PLAIN.get(annotation, "a value") + _bounds(marks)
+        yield from _options(inner, [*_flat(more), *marks])
+    elif origin in (Union, types.UnionType):
+        for option in get_args(annotation):
+            yield from _options(option, [])
+    elif origin is Literal:
+        yield from (str(choice) for choice in get_args(annotation))
+    elif origin is tuple:
+        yield _describe_tuple(get_args(annotation), marks)
+    elif origin is dict:
+        each = get_args(annotation)[1]
+        yield "a mapping of names to " + ("values" if each is Any else f"values, each {_describe(each, ())}")
+    elif isinstance(annotation, type) and issubclass(annotation, SpecModel):
+        yield f"{TARGET_KEY} and its arguments" if annotation is Target else "a mapping of " + ", ".join(annotation.keys())
+    else:
+        yield _PLAIN.get(annotation, "a value") + _bounds(marks)
 
 
 def _flat(marks: Iterable[Any]) -> list[Any]:
@@ -72,8 +80,3 @@ def _bounds(marks: Iterable[Any]) -> str:
         elif isinstance(mark, annotated_types.Lt):
             words.append(f"below {mark.lt}")
     return f" {' and '.join(words)}" if words else ""
-
-
-def _join(options: Iterable[str]) -> str:
-    words = list(dict.fromkeys(options))
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

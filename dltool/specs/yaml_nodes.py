@@ -61,9 +61,14 @@ class _Loader(yaml.SafeLoader):
         raise yaml.MarkedYAMLError(problem=why, problem_mark=mark)
 
 
+def add_plain_scalars(yaml_class: Any) -> None:
+    """Teach a PyYAML loader or dumper which plain scalars are not text here."""
+    for kind, pattern, first in _PLAIN:
+        yaml_class.add_implicit_resolver(_TAG + kind, re.compile(f"(?:{pattern})$"), first)
+
+
 _Loader.yaml_implicit_resolvers = {}
-for _kind, _pattern, _first in _PLAIN:
-    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"(?:{_pattern})$"), _first)
+add_plain_scalars(_Loader)
 
 
 def parse(text: str, file: str) -> Node | None:

@@ -22,6 +22,8 @@ class SpecModel(BaseModel):
     inlined: ClassVar[tuple[str, Family] | None] = None
     """A field that is not written itself: the names of its family stand among the other keys (``csv`` in data)."""
 
+    first: ClassVar[str | None] = None
+    """The argument that a scalar stands for."""
     whole: ClassVar[str | None] = None
     """The field that the form as a whole is for, when it is not written by name (``init: zeros`` is for the weight)."""
 
@@ -32,14 +34,21 @@ class SpecModel(BaseModel):
         return names + [field.alias or name for name, field in cls.model_fields.items() if name != inlined]
 
 
+class Short(SpecModel):
+    """A part of a spec that a scalar may stand for: ``early_stopping: 5`` is ``early_stopping: {patience: 5}``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scalar_is_first(cls, form: Any) -> Any:
+        return {cls.first: form} if isinstance(form, str | int | float) else form
+
+
 class Named(SpecModel):
     """One name of a family, such as ``linear`` or ``adam``; its fields are its arguments."""
 
     kind: ClassVar[str]
     """The name in the spec."""
     aliases: ClassVar[tuple[str, ...]] = ()
-    first: ClassVar[str | None] = None
-    """The argument that a scalar stands for."""
     sequence: ClassVar[str | None] = None
     """The argument that a list stands for."""
 

@@ -9,40 +9,35 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dltool.specs.schema.augmentations import AnyAugmentation
-from dltool.specs.schema.base import Family, SpecModel
+from dltool.specs.schema.base import Family, Short, SpecModel
 from dltool.specs.schema.sources import SOURCE, AnySource
 from dltool.specs.schema.types import Count, FilePath, Flag, Name, Number, Whole
 
 Normalize = Literal["none", "standard", "minmax"]
 
 
-class Split(SpecModel):
+class Split(Short):
     """What is held out: a share of the samples (below 1) or a number of them."""
 
+    first: ClassVar[str | None] = "val"
     val: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] | Count
     stratify: Flag | None = None
     """Every class in the same share on both sides; absent: for classification."""
     seed: Whole | None = None
     """The spec's own seed when absent."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _number_is_val(cls, form: Any) -> Any:
-        return {"val": form} if isinstance(form, int | float) else form
 
-
-class Pad(SpecModel):
+class Pad(Short):
     """Sequences of unequal length are filled up with ``value``: to the longest of the batch, or to ``length``."""
 
+    first: ClassVar[str | None] = "value"
     value: Number = 0.0
     length: Count | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _short_forms(cls, form: Any) -> Any:
-        if form is True:
-            return {}
-        return {"value": form} if isinstance(form, int | float) else form
+    def _true_is_zeros(cls, form: Any) -> Any:
+        return {} if form is True else form
 
 
 class Data(SpecModel):

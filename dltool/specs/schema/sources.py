@@ -33,16 +33,18 @@ class Csv(FileSource):
     target: Columns
     features: tuple[Column, ...] | None = None
     """Columns that are the input; all but the target when absent."""
-    delimiter: Annotated[str, Field(strict=True, min_length=1, max_length=1)] = ","
-    header: Flag = True
+    delimiter: Annotated[str, Field(strict=True, min_length=1, max_length=1)] | None = None
+    """Found out from the first lines when absent."""
+    header: Flag | None = None
+    """Whether the first line holds the names; found out when absent."""
 
 
 class Npz(FileSource):
-    """Two arrays of one .npz file, by name."""
+    """Two arrays of one .npz file, by name; usual names (x and y, inputs and targets, ...) are found when absent."""
 
     kind: ClassVar[str] = "npz"
-    input: Name = "x"
-    target: Name = "y"
+    input: Name | None = None
+    target: Name | None = None
 
 
 class Npy(FileSource):

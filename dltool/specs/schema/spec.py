@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dltool.specs.schema.base import SpecModel
 from dltool.specs.schema.data import Data
@@ -39,3 +40,12 @@ class Spec(SpecModel):
     train: Train = Train()
     watch: Watch = Watch()
     rules: Rules = Rules()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_section_is_none(cls, form: Any) -> Any:
+        """A section whose lines are all comments (``train:``) is as good as none."""
+        if not isinstance(form, Mapping):
+            return form
+        sections = ("vars", "metrics", "regularize", "train", "watch", "rules")
+        return {key: value for key, value in form.items() if value is not None or key not in sections}

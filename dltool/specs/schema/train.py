@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from dltool.specs.schema.base import SpecModel
+from dltool.specs.schema.base import Short, SpecModel
 from dltool.specs.schema.types import Count, Name, NonNegative, Number, Positive
 
 
@@ -21,18 +21,14 @@ class Regularize(SpecModel):
     max_norm: Positive | None = None
 
 
-class EarlyStopping(SpecModel):
+class EarlyStopping(Short):
     """Stop after ``patience`` epochs in which ``monitor`` did not improve by more than ``min_delta``."""
 
+    first: ClassVar[str | None] = "patience"
     patience: Count
     monitor: Name = "val_loss"
     """val_loss, train_loss, or val_ or train_ and a metric's name."""
     min_delta: NonNegative = 0.0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _number_is_patience(cls, form: Any) -> Any:
-        return {"patience": form} if isinstance(form, int | float) else form
 
 
 class Train(SpecModel):
