@@ -17,8 +17,8 @@ def show(
 ) -> None:
     """Show SPEC resolved: what it extends, variables, overrides and defaults written out, as YAML."""
     from dltool.specs.load import load
-    from dltool.specs.show import show as resolved_yaml
+    from dltool.specs.show import render
 
     result = Output(file=opt.not_the_spec(output, spec))
-    write(resolved_yaml(load(spec, overrides or [])), result)
+    write(render(load(spec, overrides or []), None if output is None else output.parent), result)
     raise typer.Exit(CLEAN)

@@ -31,15 +31,16 @@ def train(
     allow_import: opt.AllowImport = None,
 ) -> None:
     """Train TARGET under observation, and say whether it learns and, if not, what stops it."""
-    from dltool.diagnostics.train import TrainOptions
-    from dltool.diagnostics.train import run as run_train
-    from dltool.training.stop import StopFlag
-
     if resume and run is None:
         raise typer.BadParameter("--resume needs --run DIR, the folder of the run to continue")
     result = Output(
         form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
     )
+
+    from dltool.diagnostics.train import TrainOptions
+    from dltool.diagnostics.train import run as run_train
+    from dltool.training.stop import StopFlag
+
     stop = StopFlag(timeout)
     asked = TrainOptions(
         overrides=tuple(overrides or ()),

@@ -17,10 +17,10 @@ def significant(value: float, digits: int = 3) -> str:
         return "inf" if value > 0 else "-inf"
     if value == 0:
         return "0"
-    rounded = float(f"{value:.{digits - 1}e}")
-    exponent = math.floor(math.log10(abs(rounded)))
+    scientific = f"{value:.{digits - 1}e}"
+    exponent = int(scientific.partition("e")[2])
     if not -3 <= exponent < 6:
-        return f"{value:.{digits - 1}e}"
+        return scientific
     return f"{value:,.{max(0, digits - 1 - exponent)}f}"
 
 
