@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dltool.specs.build.sequences import LengthAware, Stack, real_steps
@@ -19,19 +20,18 @@ class SpecModel(Stack):
 
     def forward(self, x: Tensor | Mapping[str, Tensor], lengths: Tensor | None = None) -> Tensor:
         """The output of the last layer."""
-        if isinstance(x, Mapping):
-            x, lengths = x["values"], x["lengths"]
-        return super().forward(x, lengths)
+        if isinstance(x, Tensor):
+            return super().forward(x, lengths)
+        return super().forward(x["values"], x["lengths"])
 
 
 class Residual(Stack):
     """x + layers(x) (He et al. 2016, eq. 1); where the shapes differ, shortcut(x) + layers(x) (eq. 2).
 
-    The shortcut is a linear map without bias on the last axis of vectors and sequences, and a strided 1x1 convolution
-    without bias on images and signals. It is the child ``shortcut``.
+    The shortcut is the child ``shortcut``.
     """
 
-    def __init__(self, layers: Iterable[tuple[str, nn.Module]], shortcut: nn.Module | None) -> None:
+    def __init__(self, layers: Iterable[tuple[str, nn.Module]], shortcut: Stack | None = None) -> None:
         super().__init__(layers)
         self.shortcut = shortcut
 
@@ -41,13 +41,33 @@ class Residual(Stack):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, ...) to the shape that the branch gives."""
-        return (x if self.shortcut is None else self.shortcut(x)) + super().forward(x, lengths)
+        return (x if self.shortcut is None else self.shortcut(x, lengths)) + super().forward(x, lengths)
+
+
+class DropConnect(nn.Linear):
+    """A linear layer whose weights, not outputs, are dropped with probability ``p`` while training (Wan et al. 2013).
+
+    One mask serves the whole batch, the weights that stay are scaled by 1 / (1 - p), biases are kept, and in eval mode
+    the layer is plain linear: the mean of the paper's masks, without its Gaussian sampling.
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, p: float = 0.5, bias: bool = True) -> None:
+        super().__init__(in_features, out_features, bias=bias)
+        self.p = p
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
+        """(N, ..., in_features) to (N, ..., out_features)."""
+        return F.linear(input, F.dropout(self.weight, self.p, self.training), self.bias)
+
+    def extra_repr(self) -> str:
+        """The arguments, for repr()."""
+        return f"{super().extra_repr()}, p={self.p}"
 
 
 class GaussianNoise(nn.Module):
     """Adds N(0, std²) to every value while training; does nothing in eval mode."""
 
-    def __init__(self, std: float = 0.1) -> None:
+    def __init__(self, std: float) -> None:
         super().__init__()
         self.std = std
 
@@ -77,9 +97,9 @@ class Reshape(nn.Module):
 
 
 class GlobalPool(LengthAware):
-    """Mean or maximum over whole axes: over space for images (N, C, ...), over time for sequences (N, T, F).
+    """Mean or maximum over whole dimensions: over space for images (N, C, ...), over time for sequences (N, T, F).
 
-    With lengths, only the real steps of each sequence count.
+    With lengths it pools over time, and only the real steps of each sequence count.
     """
 
     ends_sequence = True

@@ -1,7 +1,7 @@
 """Sequences of unequal length: the padded form in which they travel, and the layers that must know where they end.
 
 A batch of them is ``{"values": (N, T, ...), "lengths": (N,)}``. Every length is at least 1; steps from ``lengths[i]`` on are
-padding, whatever they hold. ``Stack`` hands the lengths to each ``LengthAware`` layer until one of them removes the time axis.
+padding, whatever they hold. ``Stack`` hands the lengths to each ``LengthAware`` layer until one of them ends the sequence.
 """
 
 from __future__ import annotations

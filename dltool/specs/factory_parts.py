@@ -1,0 +1,150 @@
+"""What a factory gave, turned into the parts of an experiment; what it left open is assumed, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dltool.core.errors import Problem, TargetError
+from dltool.specs.build.criterion import SpecTerm, SumCriterion, UserTerm
+from dltool.specs.build.optimizers import default_optimizer
+from dltool.specs.schema import losses as schema
+from dltool.training.experiment import Nested, Schedule
+from dltool.training.failure import explain
+
+PLAIN_FUNCTIONS: Mapping[Any, schema.Loss] = {
+    F.cross_entropy: schema.CrossEntropy(),
+    F.nll_loss: schema.Nll(),
+    F.mse_loss: schema.Mse(),
+    F.l1_loss: schema.L1(),
+    F.smooth_l1_loss: schema.SmoothL1(),
+    F.huber_loss: schema.Huber(),
+    F.binary_cross_entropy: schema.Bce(),
+    F.binary_cross_entropy_with_logits: schema.BceWithLogits(),
+}
+MODULES: Mapping[type[nn.Module], Any] = {
+    nn.CrossEntropyLoss: (schema.CrossEntropy, "ignore_index", "label_smoothing"),
+    nn.NLLLoss: (schema.Nll, "ignore_index"),
+    nn.SmoothL1Loss: (schema.SmoothL1, "beta"),
+    nn.HuberLoss: (schema.Huber, "delta"),
+    nn.MSELoss: (schema.Mse,),
+    nn.L1Loss: (schema.L1,),
+    nn.BCELoss: (schema.Bce,),
+    nn.BCEWithLogitsLoss: (schema.BceWithLogits,),
+}
+"""The spec's loss of each of torch's, and the arguments that they share."""
+SAME_SHAPE = frozenset({"mse", "l1", "smooth_l1", "huber", "bce", "bce_with_logits"})
+
+
+class TorchTerm(UserTerm):
+    """One of torch's own losses: its value is the user's call, but it can be told by sample too."""
+
+    def __init__(self, function: Callable[[Nested, Nested], Tensor], known: SpecTerm) -> None:
+        super().__init__(function)
+        self.kind = known.kind
+        self._known = known
+
+    def per_sample(self, output: Nested, target: Nested) -> Tensor | None:
+        """Shape (N,); None where torch would broadcast."""
+        if self.kind in SAME_SHAPE and output.shape != target.shape:
+            return None
+        return self._known.per_sample(output, target)
+
+    def count(self, target: Nested) -> float | None:
+        """What its mean divides by."""
+        return self._known.count(target)
+
+
+def factory_criterion(loss: Any) -> SumCriterion:
+    """A callable, or named callables added up.
+
+    Raises:
+        TargetError: it is neither.
+    """
+    if isinstance(loss, Mapping) and loss and not isinstance(loss, nn.Module):
+        terms = {str(name): (_term(function), 1.0) for name, function in loss.items()}
+        return SumCriterion(" + ".join(terms), terms)
+    term = _term(loss)
+    name = term.kind if term.kind != UserTerm.kind else getattr(loss, "__name__", type(loss).__name__)
+    return SumCriterion(name, {name: (term, 1.0)})
+
+
+def _term(function: Any) -> UserTerm:
+    if not callable(function):
+        raise TargetError(
+            Problem(message="`loss` cannot be called", value=type(function).__name__, expected="(output, target) -> scalar")
+        )
+    known = _known(function)
+    return UserTerm(function) if known is None else TorchTerm(function, SpecTerm(known))
+
+
+def _known(function: Any) -> schema.Loss | None:
+    """The loss of the spec that this one of torch's is, where its arguments have one too."""
+    if getattr(function, "reduction", "mean") not in {"mean", "sum"}:
+        return None
+    kind = type(function)
+    if not isinstance(function, nn.Module):
+        return PLAIN_FUNCTIONS.get(function) if getattr(function, "__hash__", None) else None
+    given: dict[str, Any] = {"reduction": getattr(function, "reduction", "mean")}
+    weight = getattr(function, "weight", None)
+    if isinstance(weight, Tensor) and kind in {nn.CrossEntropyLoss, nn.NLLLoss}:
+        given["weight"] = tuple(weight.tolist())
+    elif weight is not None or getattr(function, "pos_weight", None) is not None:
+        return None
+    if kind not in MODULES:
+        return None
+    spec, *names = MODULES[kind]
+    return spec(**given, **{name: getattr(function, name) for name in names})  # type: ignore[no-any-return]
+
+
+def factory_optimizer(given: Any, parameters: list[nn.Parameter]) -> torch.optim.Optimizer | None:
+    """The optimizer; None where nothing is trainable.
+
+    Raises:
+        TargetError: no optimizer, or a callable that raises or returns something else.
+    """
+    if isinstance(given, torch.optim.Optimizer):
+        return given
+    if not parameters:
+        return None
+    if given is None:
+        return default_optimizer(parameters)
+    made = _called(given, parameters, "optimizer")
+    if not isinstance(made, torch.optim.Optimizer):
+        raise TargetError(
+            Problem(
+                message="`optimizer` is no optimizer",
+                value=type(made).__name__,
+                expected="a torch.optim.Optimizer, or a callable that makes one from the parameters",
+            )
+        )
+    return made
+
+
+def factory_schedule(given: Any, optimizer: torch.optim.Optimizer | None) -> Schedule | None:
+    """The schedule, stepped as torch's documentation has it: OneCycleLR and CyclicLR per step, others per epoch."""
+    if given is None or optimizer is None:
+        return None
+    scheduler = given if hasattr(given, "step") and not isinstance(given, type) else _called(given, optimizer, "scheduler")
+    if not hasattr(scheduler, "step") or not hasattr(scheduler, "state_dict"):
+        raise TargetError(
+            Problem(message="`scheduler` is none", value=type(scheduler).__name__, expected="a scheduler of torch's")
+        )
+    per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR | torch.optim.lr_scheduler.CyclicLR)
+    plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    return Schedule(
+        name=type(scheduler).__name__, scheduler=scheduler, unit="step" if per_step else "epoch", needs_metric=plateau
+    )
+
+
+def _called(given: Any, argument: Any, what: str) -> Any:
+    if not callable(given):
+        raise TargetError(Problem(message=f"`{what}` cannot be used", value=type(given).__name__))
+    try:
+        return given(argument)
+    except Exception as error:
+        raise explain(error, f"calling `{what}`") from error

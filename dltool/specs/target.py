@@ -1,0 +1,166 @@
+"""A TARGET of the command line to an experiment: SPEC.yaml, path/file.py:factory or package.module:factory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dltool.core.errors import Problem, TargetError, UserError
+from dltool.probes.nested import place
+from dltool.specs.build.criterion import SumCriterion
+from dltool.specs.build.experiment import RunOptions, build_experiment, first_batch, run_length, trainable, try_model
+from dltool.specs.build.loss import build_criterion, checked, default_loss, task_kind
+from dltool.specs.build.misfit import MisfitError
+from dltool.specs.build.optimizers import DEFAULT_LR
+from dltool.specs.factory import call_factory, not_a_target
+from dltool.specs.factory_batches import DEFAULT_EPOCH_STEPS, FactoryBatches, open_batches
+from dltool.specs.factory_parts import factory_criterion, factory_optimizer, factory_schedule
+from dltool.specs.load import load
+from dltool.specs.schema.train import Train
+from dltool.training.experiment import Experiment, Nested, TrainSettings
+from dltool.training.failure import explain
+
+SPEC_SUFFIXES = (".yaml", ".yml")
+
+
+def open_target(
+    target: str,
+    *,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    device: str = "cpu",
+    epochs: int | None = None,
+    steps: int | None = None,
+    allow_import: Sequence[str] = (),
+) -> Experiment:
+    """Build what ``target`` names, ready to train on ``device``.
+
+    ``seed`` stands in for the spec's (a factory's is 0), ``epochs`` for the spec's; ``steps`` alone runs as many epochs as
+    it takes. ``allow_import`` are the packages that ``_target_`` in a spec may run code from.
+
+    Raises:
+        SpecError: the spec.
+        DataError: its data.
+        TargetError: the factory, or a device that is not there.
+    """
+    options = RunOptions(device=_device(device), seed=seed, epochs=epochs, steps=steps, allow_import=tuple(allow_import))
+    if target.endswith(SPEC_SUFFIXES):
+        return build_experiment(load(target, overrides), options)
+    if ":" not in target:
+        raise not_a_target(target)
+    if overrides:
+        raise TargetError(
+            Problem(message="overrides change a spec; a factory has none", value=" ".join(overrides), expected="a SPEC.yaml")
+        )
+    return _from_factory(target, options)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TargetError(Problem(message="no such device", value=repr(name), expected="cpu, cuda, cuda:1 or mps")) from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TargetError(Problem(message="torch sees no CUDA device here", value=repr(name), expected="cpu"))
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TargetError(
+            Problem(message="there is no such CUDA device", value=repr(name), expected=f"below {torch.cuda.device_count()}")
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise TargetError(Problem(message="torch sees no MPS device here", value=repr(name), expected="cpu"))
+    if device.type not in {"cpu", "cuda", "mps"}:
+        raise TargetError(Problem(message="nothing can be trained on this device", value=repr(name), expected="cpu or cuda"))
+    return device
+
+
+def _from_factory(target: str, options: RunOptions) -> Experiment:
+    seed = 0 if options.seed is None else options.seed
+    given: Any = call_factory(target, seed)
+    assumptions: list[str] = []
+    model = given["model"].to(options.device)
+    train = _batches(given, "batches", target, seed, assumptions)
+    val = None if "val_batches" not in given else _batches(given, "val_batches", target, seed, assumptions)
+    try:
+        criterion, output, expected = _criterion(given, model, train, options.device, assumptions)
+    except MisfitError as misfit:
+        raise TargetError(*misfit.problems) from misfit
+    epochs, _ = run_length(train, _default_epochs(options, assumptions), 1, options)
+    optimizer = factory_optimizer(given.get("optimizer"), trainable(model))
+    if "optimizer" not in given and optimizer is not None:
+        assumptions.append(f"No optimizer was given: AdamW with a learning rate of {DEFAULT_LR:g} was taken.")
+    schedule = factory_schedule(given.get("scheduler"), optimizer)
+    if schedule is not None:
+        assumptions.append(f"{schedule.name} is stepped once after every {schedule.unit}.")
+    return Experiment(
+        name=_name(target),
+        target=target,
+        model=model,
+        train=train,
+        val=val,
+        criterion=criterion,
+        optimizer=optimizer,
+        schedule=schedule,
+        metrics=(),
+        settings=TrainSettings(epochs=epochs, max_steps=options.steps),
+        task=task_kind(criterion, output, expected),
+        facts=None,
+        seed=seed,
+        device=options.device,
+        assumptions=tuple(assumptions),
+        scaler=given.get("scaler"),
+    )
+
+
+def _name(target: str) -> str:
+    where = target.rpartition(":")[0]
+    return Path(where).stem if where.endswith(".py") else where.rpartition(".")[2]
+
+
+def _default_epochs(options: RunOptions, assumptions: list[str]) -> int:
+    epochs: int = Train().epochs
+    if options.epochs is None and options.steps is None:
+        assumptions.append(f"A factory does not say how long to train: {epochs} epochs were taken.")
+    return epochs
+
+
+def _batches(given: Any, key: str, target: str, seed: int, assumptions: list[str]) -> FactoryBatches:
+    if key not in given:
+        raise TargetError(
+            Problem(message=f"{target} gives a model but no data", expected="`batches` beside `model` in what it returns")
+        )
+    steps = given.get("epoch_steps") if key == "batches" else None
+    source = open_batches(given[key], name=key, seed=seed, epoch_steps=steps)
+    if steps is None and callable(given[key]) and not hasattr(given[key], "__iter__"):
+        assumptions.append(f"No `epoch_steps` was given: {key} were asked for {DEFAULT_EPOCH_STEPS} batches an epoch.")
+    return source
+
+
+def _criterion(
+    given: Any, model: torch.nn.Module, train: FactoryBatches, device: torch.device, assumptions: list[str]
+) -> tuple[SumCriterion, Nested, Nested]:
+    """The criterion, tried on one batch, with that batch's output and target."""
+    batch = first_batch(train)
+    target = place(batch.target, device)
+    try:
+        output = try_model(model, place(batch.input, device))
+    except UserError:
+        raise
+    except Exception as error:
+        raise explain(error, "calling the model on a batch") from error
+    if "loss" in given:
+        criterion = factory_criterion(given["loss"])
+        try:
+            criterion(output, target)
+        except UserError:
+            raise
+        except Exception as error:
+            raise explain(error, "computing the loss of a batch") from error
+    else:
+        spec = default_loss(target, output)
+        assumptions.append(f"No loss was given: {spec.kind} was taken, which suits the targets.")
+        criterion = build_criterion(spec, ())
+        checked(lambda: criterion(output, target))
+    return criterion, output, target
