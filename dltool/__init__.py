@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dltool.core.report import Report
     from dltool.diagnostics.train import TrainOptions
     from dltool.diagnostics.train import run as train
+    from dltool.specs.factory import FactoryResult
 
 __version__ = VERSION
 
@@ -24,6 +25,7 @@ __all__ = [
     "Check",
     "DataError",
     "DltoolError",
+    "FactoryResult",
     "Finding",
     "Measurements",
     "OutputError",
@@ -42,6 +44,7 @@ _HOMES = {
     "Check": "dltool.core.finding:Check",
     "DataError": "dltool.core.errors:DataError",
     "DltoolError": "dltool.core.errors:DltoolError",
+    "FactoryResult": "dltool.specs.factory:FactoryResult",
     "Finding": "dltool.core.finding:Finding",
     "Measurements": "dltool.core.measurements:Measurements",
     "OutputError": "dltool.core.errors:OutputError",

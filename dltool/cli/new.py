@@ -19,7 +19,9 @@ def new(
         Path | None, typer.Argument(metavar="[PATH]", show_default="stdout", help="The file to make; it must not exist yet.")
     ] = None,
     *,
-    task: Annotated[str, typer.Option("--task", help="What to learn: classification or regression.")] = "classification",
+    task: Annotated[
+        str, typer.Option("--task", help="What to learn: classification, regression or images.")
+    ] = "classification",
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
 ) -> None:
     """Write a commented starter spec that trains as it is."""

@@ -23,8 +23,8 @@ def schema(
 
         wanted = report_schema()
     else:
-        from dltool.specs.json_schema import json_schema
+        from dltool.specs.json_schema import spec_schema
 
-        wanted = json_schema()
+        wanted = spec_schema()
     write(json.dumps(wanted, indent=2) + "\n", Output(form=opt.Format.JSON, file=output))
     raise typer.Exit(CLEAN)

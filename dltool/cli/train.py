@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
 from dltool.cli.progress import progress_on_stderr
+from dltool.cli.project import allowed_imports
 
 
 def train(
@@ -53,7 +56,7 @@ def train(
         resume=resume,
         select=tuple(opt.split_names(select or [])),
         ignore=tuple(opt.split_names(ignore or [])),
-        allow_import=tuple(allow_import or ()),
+        allow_import=(*(allow_import or ()), *allowed_imports(Path.cwd())),
         progress=progress_on_stderr(result.detail),
         stop=stop,
     )
