@@ -45,9 +45,10 @@ class Summary:
 class UnitShare:
     """The share of a layer's units in some state, with the bounds that the number of observations allows.
 
-    ``share`` counts the units never seen otherwise; ``lower`` counts only those that are so beyond doubt: the upper
-    confidence bound of how often they would show otherwise is below ``tolerance_ratio``. ``units`` are the units of the
-    layer, ``observations`` the values seen per unit, ``examples`` the first few units in that state.
+    A dead unit was never seen to fire; a saturated one was saturated on more than half of the samples (``tolerance_ratio``
+    0.5). ``share`` counts the units seen to be so; ``lower`` only those that are so beyond doubt: the upper confidence bound
+    of how often they would show otherwise is below ``tolerance_ratio``; ``upper`` all for which that is not ruled out.
+    ``units`` are the units of the layer, ``observations`` the samples seen, ``examples`` the first few units in that state.
     """
 
     share: float
@@ -178,7 +179,12 @@ class LossTrace(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRecord:
-    """One leaf module, in the order of the first forward pass (``depth`` counts from 0 over modules that ran)."""
+    """One leaf module, in the order of the first forward pass (``depth`` counts from 0 over modules that ran).
+
+    ``output_shape`` is that of one sample. A module without parameters that runs at several places (one shared relu) has a
+    record for each, told apart by ``call``. ``saturated_values`` is the share of all its values that are saturated, whichever
+    unit they belong to. Units of a recurrent layer are its gates.
+    """
 
     name: str
     kind: str
@@ -196,6 +202,8 @@ class LayerRecord:
     saturated: UnitShare | None
     is_output: bool = False
     residual: bool = False
+    saturated_values: float | None = None
+    call: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +260,7 @@ class StepGain:
     loss_before: float
     predicted_change: float
     actual_change: float
+    resolution: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

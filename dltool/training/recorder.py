@@ -1,0 +1,309 @@
+"""Watches a run: at chosen steps it asks the probes to measure, at the end it makes sections of what they found.
+
+A look takes its step apart without touching it. Before the update it reads the gradients and keeps samples of the weights;
+after it, the step's own batch goes through the model once more, with the same random state, which shows the activations and
+what the update did to the loss. Between looks the recorder keeps the random state of each step, so that one whose loss turns
+out non-finite can be run again, and does nothing else.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dltool.core.codec import decode, encode
+from dltool.core.measurements import (
+    GradientTrace,
+    NonFinite,
+    NonFiniteEvent,
+    Parameters,
+    Section,
+    StepGain,
+    StepGains,
+    Watch,
+)
+from dltool.probes.activations import Moments, Network
+from dltool.probes.finite import is_allowed
+from dltool.probes.nested import batch_size
+from dltool.probes.nonfinite import bad_buffers, bad_gradients, bad_parameters, event_at, locate_bad_loss
+from dltool.probes.parameters import BeforeUpdate, fingerprint, named_parameters, norms, total_norm
+from dltool.probes.preserve import TorchRandom, device_of, preserved
+from dltool.probes.residual import Residuals
+from dltool.training.evaluate import Evaluator
+from dltool.training.experiment import Batch, Experiment, Nested
+from dltool.training.forward_work import measure
+from dltool.training.observer import Observer, StepInfo
+from dltool.training.recorder_audit import Audit, audit
+from dltool.training.recorder_plan import LookPlan, Sizes, audit_batches, look_flops, plan_looks, step_flops
+from dltool.training.recorder_records import ActivationSeries, layer_records, parameter_records
+from dltool.training.recorder_series import ParameterSeries
+from dltool.training.recorder_symmetry import SymmetryWatch
+
+MOST_EVENTS = 8
+"""Non-finite events kept: the first ones tell the story."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """A step that is being looked at."""
+
+    step: int
+    gradients: list[float]
+    weights: list[float]
+    before: BeforeUpdate
+
+
+class Recorder(Observer):
+    """Records one run of ``fit``; hand it to ``fit`` as an observer, then ask for ``sections``."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._model = experiment.model
+        self._bf16 = experiment.settings.precision == "bf16"
+        self._device = device_of(experiment.model)
+        self._parameters = named_parameters(experiment.model)
+        self._network = Network(experiment.model)
+        self._residuals = Residuals(experiment.model)
+        self._symmetry = SymmetryWatch(experiment.model)
+        self._series = ParameterSeries()
+        self._activations = ActivationSeries()
+        self._gains: list[StepGain] = []
+        self._events: list[NonFiniteEvent] = []
+        self._trace: list[tuple[int, float]] = []
+        self._prints: dict[str, int] = {}
+        self._odd_buffers: tuple[str, ...] = ()
+        self._plan: LookPlan | None = None
+        self._audit_batches = 0
+        self._next = 0
+        self._updates = 0
+        self._random: TorchRandom | None = None
+        self._looking = False
+        self._look: _Look | None = None
+        self._audited: Audit | None = None
+        self.initial_loss: float | None = None
+        """The loss of step 0, before the first update; None until then."""
+
+    def run_start(self, steps_planned: int, steps_per_epoch: int) -> None:
+        """Decide where to look, from sizes alone, and remember what the weights were."""
+        del steps_per_epoch
+        settings, source = self._experiment.settings, self._experiment.train
+        self._device = device_of(self._model)
+        work = measure(Evaluator(self._experiment), source)
+        size = source.batch_size or 1
+        step = step_flops(work, size) * settings.accumulate
+        sizes = self._sizes()
+        self._plan = plan_looks(
+            steps=steps_planned,
+            look=look_flops(work, sizes, size),
+            step=step,
+            overhead=settings.watch_overhead,
+            every=settings.watch_every,
+        )
+        self._audit_batches = audit_batches(
+            steps=steps_planned,
+            audit=look_flops(work, Sizes(places=sizes.places, parameters=0, elements=0), size),
+            step=step,
+            overhead=settings.watch_overhead,
+        )
+        self._prints = {p.name: fingerprint(p.tensor) for p in self._parameters}
+        self._odd_buffers = tuple(bad_buffers(self._model))
+        self._symmetry.start()
+
+    def step_start(self, info: StepInfo, batch: Batch) -> None:
+        """Keep the random state; before the first look, learn the network."""
+        self._random = TorchRandom.capture(self._device)
+        self._look = None
+        self._looking = info.step == self._next
+        if self._looking:
+            assert self._plan is not None
+            self._next = self._plan.next_after(info.step)
+            if not self._network.places:
+                self._learn(batch)
+
+    def backward_end(self, info: StepInfo) -> None:
+        """On a look: norms of the gradients, and samples to compare with after the update."""
+        if not self._looking:
+            return
+        tensors = [p.tensor for p in self._parameters]
+        gradients = norms(p.grad for p in tensors)
+        self._look = _Look(info.step, gradients, norms(p.detach() for p in tensors), BeforeUpdate(tensors))
+        self._trace.append((info.step, total_norm(gradients)))
+        self._symmetry.see_gradients()
+
+    def update_end(self, info: StepInfo, batch: Batch, loss: float) -> None:
+        """On a look: what the update did to the weights and to the loss of its own batch, and every layer's activations."""
+        self._updates += 1
+        if self.initial_loss is None:
+            self.initial_loss = loss
+        look, self._look, self._looking = self._look, None, False
+        if look is None:
+            return
+        update = look.before.compare()
+        self._series.add(look.step, gradients=look.gradients, weights=look.weights, updates=update.lengths)
+        self._check_finite(info.step)
+        loss_after = self._try_again(batch)
+        if self._experiment.settings.accumulate == 1:
+            self._gains.append(
+                StepGain(
+                    step=info.step,
+                    loss_before=loss,
+                    predicted_change=update.predicted_change,
+                    actual_change=loss_after - loss,
+                    resolution=4.0 * abs(loss) * torch.finfo(torch.bfloat16 if self._bf16 else self._dtype()).eps,
+                )
+            )
+
+    def bad_step(self, info: StepInfo, batch: Batch, output: Nested, loss: Tensor) -> None:
+        """Run the step again to find where the loss went bad; with accumulated batches its random state is not known."""
+        del output, loss
+        self._looking = False
+        if self.initial_loss is None:
+            self.initial_loss = float("nan")
+        event = locate_bad_loss(
+            self._model,
+            self._experiment.criterion,
+            batch,
+            step=info.step,
+            replay=self._random if self._experiment.settings.accumulate == 1 else None,
+            allow=self._experiment.allow_nonfinite,
+            context=self._precision,
+        )
+        self._report(event)
+
+    def sections(self) -> list[Section]:
+        """Everything measured. The first call runs the pass over unaugmented samples for idle units, within the budget."""
+        if self._audited is None:
+            self._audited = audit(self._experiment, self._network, self._audit_batches, self._precision)
+        plan = self._plan or LookPlan(every=1, doublings=0)
+        prints = {p.name: fingerprint(p.tensor) for p in self._parameters}
+        return [
+            layer_records(self._network, self._residuals, self._parameters, self._series, self._activations, self._audited),
+            Parameters(
+                parameters=parameter_records(
+                    self._network,
+                    self._parameters,
+                    self._series,
+                    self._optimised(),
+                    {n: prints[n] != p for n, p in self._prints.items()},
+                ),
+                steps=self._updates,
+            ),
+            StepGains(gains=tuple(self._gains)),
+            GradientTrace(steps=tuple(step for step, _ in self._trace), norms=tuple(norm for _, norm in self._trace)),
+            NonFinite(events=tuple(self._events)),
+            Watch(
+                overhead=self._experiment.settings.watch_overhead,
+                every=plan.every,
+                looks=len(self._series.steps),
+                steps=self._updates,
+            ),
+            self._symmetry.section(),
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to go on bit for bit."""
+        assert self._plan is not None
+        return {
+            "plan": encode(self._plan),
+            "audit_batches": self._audit_batches,
+            "next": self._next,
+            "updates": self._updates,
+            "initial_loss": torch.tensor([] if self.initial_loss is None else [self.initial_loss], dtype=torch.float64),
+            "series": self._series.state_dict(),
+            "activations": self._activations.state_dict(),
+            "network": self._network.state_dict(),
+            "residuals": sorted(self._residuals.paths),
+            "symmetry": self._symmetry.state_dict(),
+            "gains": encode(StepGains(gains=tuple(self._gains))),
+            "events": encode(NonFinite(events=tuple(self._events))),
+            "trace_steps": [step for step, _ in self._trace],
+            "trace_norms": torch.tensor([norm for _, norm in self._trace], dtype=torch.float64),
+            "prints": dict(self._prints),
+            "odd_buffers": list(self._odd_buffers),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what ``state_dict`` gave; called after ``run_start``."""
+        self._plan = decode(LookPlan, state["plan"])
+        self._audit_batches, self._next, self._updates = state["audit_batches"], state["next"], state["updates"]
+        self.initial_loss = next(iter(state["initial_loss"].tolist()), None)
+        self._series.load_state_dict(state["series"])
+        self._activations.load_state_dict(state["activations"])
+        self._network.load_state_dict(state["network"])
+        self._residuals.paths = set(state["residuals"])
+        self._symmetry.load_state_dict(state["symmetry"])
+        self._gains = list(decode(StepGains, state["gains"]).gains)
+        self._events = list(decode(NonFinite, state["events"]).events)
+        self._trace = list(zip(state["trace_steps"], state["trace_norms"].tolist(), strict=True))
+        self._prints = dict(state["prints"])
+        self._odd_buffers = tuple(state["odd_buffers"])
+
+    def _sizes(self) -> Sizes:
+        return Sizes(
+            places=len(self._network.modules),
+            parameters=len(self._parameters),
+            elements=sum(p.tensor.numel() for p in self._parameters),
+        )
+
+    def _learn(self, batch: Batch) -> None:
+        """One more forward pass before the first step: which modules run, in which order, on a residual branch or not."""
+        with (
+            preserved(self._model, replay=self._random),
+            self._precision(),
+            self._network.learning_places(batch_size(batch.input)),
+            self._residuals.finding(),
+        ):
+            self._model(batch.input)
+
+    def _try_again(self, batch: Batch) -> float:
+        """The step's batch again, in the same mode and with the same random state, now that the weights have moved."""
+        moments = Moments(self._network)
+        with preserved(self._model, replay=self._random if self._experiment.settings.accumulate == 1 else None):
+            with self._precision(), self._network.learning_places(batch_size(batch.input)), moments.watching():
+                loss = self._experiment.criterion(self._model(batch.input), batch.target)
+            self._activations.add(moments.values())
+            return float(loss)
+
+    def _check_finite(self, step: int) -> None:
+        allow = self._experiment.allow_nonfinite
+        tensors = {p.name: p.tensor for p in self._parameters}
+        gradients = bad_gradients(self._model, allow)
+        weights = [] if gradients else bad_parameters(self._model, allow)
+        if gradients:
+            self._report(
+                event_at(
+                    "backward", step, tensors[gradients[-1]].grad, parameter=gradients[-1], module=_owner(gradients[-1])
+                )
+            )
+        elif weights:
+            self._report(
+                event_at("optimizer", step, tensors[weights[0]].detach(), parameter=weights[0], module=_owner(weights[0]))
+            )
+        buffers = dict(self._model.named_buffers())
+        for name in bad_buffers(self._model, allow):
+            if name not in self._odd_buffers and not is_allowed(name, allow):
+                self._report(event_at("buffer", step, buffers[name], parameter=name, module=_owner(name)))
+
+    def _report(self, event: NonFiniteEvent) -> None:
+        seen = {(e.phase, e.module, e.parameter) for e in self._events}
+        if len(self._events) < MOST_EVENTS and (event.phase, event.module, event.parameter) not in seen:
+            self._events.append(event)
+
+    def _optimised(self) -> set[int]:
+        optimizer = self._experiment.optimizer
+        groups = [] if optimizer is None else optimizer.param_groups
+        return {id(parameter) for group in groups for parameter in group["params"]}
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return torch.autocast(self._device.type, dtype=torch.bfloat16) if self._bf16 else nullcontext()
+
+    def _dtype(self) -> torch.dtype:
+        return next((p.tensor.dtype for p in self._parameters if p.tensor.is_floating_point()), torch.float32)
+
+
+def _owner(parameter: str) -> str:
+    return parameter.rpartition(".")[0]
