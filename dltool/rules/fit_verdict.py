@@ -13,7 +13,7 @@ from typing import ClassVar
 from dltool.core.measurements import Measurements, Section
 from dltool.rules.fit_status import convergence, generalisation, learning, stability
 from dltool.rules.fit_status.case import Answer, Case, FitStatus
-from dltool.rules.fit_status.curves import read_curves
+from dltool.rules.fit_status.curves import Curves, read_curves
 from dltool.rules.fit_status.limits import DEFAULTS
 
 QUESTIONS: tuple[Callable[[Case], Answer | None], ...] = (
@@ -31,13 +31,17 @@ QUESTIONS: tuple[Callable[[Case], Answer | None], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class FitVerdict(Section):
-    """The verdict with its reason, evidence and advice; derived from the other sections, so that rules share one."""
+    """The verdict with its reason, evidence and advice; derived from the other sections, so that rules share one.
+
+    ``explained_ratio`` is the share of the trivial baseline's loss that training removed, where there is a baseline.
+    """
 
     key: ClassVar[str] = "fit_verdict"
     status: FitStatus
     reason: str
     evidence: Mapping[str, object] = field(default_factory=dict)
     advice: tuple[str, ...] = ()
+    explained_ratio: float | None = None
 
 
 def verdict(measured: Measurements, limits: Mapping[str, float] | None = None) -> FitVerdict:
@@ -48,14 +52,18 @@ def verdict(measured: Measurements, limits: Mapping[str, float] | None = None) -
     Raises:
         KeyError: without a ``History``.
     """
-    answer = _answer(measured, DEFAULTS | dict(limits or {}))
-    return FitVerdict(status=answer.status, reason=answer.reason, evidence=answer.evidence, advice=answer.advice)
-
-
-def _answer(measured: Measurements, limits: Mapping[str, float]) -> Answer:
-    if (blown_up := stability.ended_non_finite(measured)) is not None:
-        return blown_up
     curves = read_curves(measured)
+    answer = stability.ended_non_finite(measured) or _answer(measured, curves, DEFAULTS | dict(limits or {}))
+    return FitVerdict(
+        status=answer.status,
+        reason=answer.reason,
+        evidence=answer.evidence,
+        advice=answer.advice,
+        explained_ratio=None if curves is None else curves.explained_ratio,
+    )
+
+
+def _answer(measured: Measurements, curves: Curves | None, limits: Mapping[str, float]) -> Answer:
     if curves is None:
         return Answer(status="inconclusive", reason="no epoch was finished", advice=("let the run finish an epoch",))
     case = Case(measured=measured, curves=curves, limits=limits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dltool.core.measurements import InputUse
+from dltool.core.measurements import InputUse, Output
 from dltool.core.statistics import NORMAL, Interval, mann_kendall_z
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import fall, level
@@ -12,8 +12,12 @@ from dltool.rules.fit_status.curves import Curve
 
 
 def ignores_input(case: Case) -> Answer | None:
-    """The loss is the same with the inputs exchanged among samples and with all of them set to their mean."""
-    if InputUse not in case.measured:
+    """The loss is the same with the inputs exchanged among samples and with all of them set to their mean.
+
+    A net that has learnt nothing yet comes close to that, as its outputs are small; but they differ from sample to sample.
+    """
+    spread = case.measured[Output].spread_ratio if Output in case.measured else None
+    if InputUse not in case.measured or (spread is not None and spread > case.limits["ignores-input.spread"]):
         return None
     use = case.measured[InputUse]
     tolerance = case.limits["ignores-input.tolerance"] * case.curves.scale
@@ -28,6 +32,7 @@ def ignores_input(case: Case) -> Answer | None:
             "shuffled_loss": use.shuffled_loss,
             "zeroed_loss": use.zeroed_loss,
             "difference_interval": (use.difference_lower, use.difference_upper),
+            "spread_ratio": spread,
             "tolerance": tolerance,
         },
         advice=(

@@ -74,7 +74,13 @@ IGNORES_TOLERANCE = Threshold(
     name="tolerance",
     default=0.001,
     unit="share of the trivial baseline's loss by which exchanged or constant inputs change the loss",
-    source="a default PyTorch initialisation, untrained, changes it by 0.005 or more (benchmarks/fit_verdict.py)",
+    source="convention: a tenth of the margin by which a net must beat the trivial baseline",
+)
+IGNORES_SPREAD = Threshold(
+    name="spread",
+    default=0.01,
+    unit="standard deviation of the outputs over samples, over their root mean square",
+    source="benchmarks/untrained.py: nets that have learnt nothing yet spread by 0.05 or more",
 )
 SWING_AMPLITUDE = Threshold(
     name="amplitude",
@@ -102,7 +108,7 @@ LIMITS = {
     "plateau": (PLATEAU_SHARE, PLATEAU_OVERSHOOT),
     "diverged": (DIVERGED_RISE, DIVERGED_LOST),
     "no-better-than-trivial": (TRIVIAL_MARGIN, TRIVIAL_PATIENCE),
-    "ignores-input": (IGNORES_TOLERANCE,),
+    "ignores-input": (IGNORES_TOLERANCE, IGNORES_SPREAD),
     "oscillating-loss": (SWING_AMPLITUDE, SWING_ALTERNATION),
     "inconclusive": (LEAST_EPOCHS,),
 }

@@ -1,0 +1,61 @@
+"""ACT103 collapsed-representation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measurements import Measurements, Output
+from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.learnt import learnt
+
+
+class CollapsedRepresentation(Rule):
+    """The net returns the same output for every sample.
+
+    What it measures: how much the output varies from sample to sample, relative to its size, in eval mode.
+
+    Why it is bad: an output that does not vary says nothing about the input, whatever its loss.
+
+    How to fix: find where the signal stops (dead or saturated layers, a bottleneck of constant units), lower the learning
+    rate, start again from a fresh initialisation.
+
+    When it is wrong: a target that hardly varies around a large mean has outputs that hardly vary either; a run that learnt
+    well is therefore never accused.
+
+    References: Karpathy 2019, A recipe for training neural networks ("input-independent baseline").
+    """
+
+    id = "ACT103"
+    name = "collapsed-representation"
+    severity = Severity.WARNING
+    needs = (Output,)
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="spread",
+            default=1e-4,
+            unit="standard deviation of the outputs over samples, over their root mean square",
+            source="float32 sums of a thousand terms differ by 1e-5; benchmarks/untrained.py: fresh nets spread by 0.05",
+        ),
+    )
+    explains: ClassVar[tuple[str, ...]] = ("underfitting", "plateau", "no-better-than-trivial", "ignores-input")
+
+    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        spread = measured[Output].spread_ratio
+        if spread is None:
+            return Skip("the spread of the output was not measured")
+        if spread > self.limits["spread"] or learnt(measured):
+            return ()
+        return [
+            self.finding(
+                f"the output varies by only {spread:.1e} of its size from sample to sample",
+                where=Where(phase="forward", module=measured[Output].final_module),
+                evidence={"spread_ratio": spread},
+                limit={"spread": self.limits["spread"]},
+                advice=(
+                    "look for dead or saturated layers: the signal stops there",
+                    "lower the learning rate and start from a fresh initialisation",
+                ),
+            )
+        ]

@@ -1,0 +1,84 @@
+"""ACT101 dead-relu."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measurements import Layers, Measurements
+from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.learnt import lowered
+
+
+class DeadRelu(Rule):
+    """Units of a ReLU layer that no sample switches on any more.
+
+    What it measures: the share of a layer's units that are dead beyond doubt, over many batches: the upper confidence bound
+    of how often such a unit fires lies below the tolerance that the probe states. A unit that fires rarely is sparse, not
+    dead, and does not count.
+
+    Why it is bad: a dead unit passes no signal and no gradient, so it cannot come back; a layer full of them cuts the net.
+
+    How to fix: lower the learning rate, which is what usually throws units out; use Kaiming initialisation and biases of
+    zero; or use leaky_relu, elu or gelu.
+
+    When it is wrong: a layer far wider than it needs to be may lose units and still serve. If the run learnt well the
+    finding is lowered to a warning.
+
+    References: Stanford CS231n, Neural networks part 1 ("as much as 40 % of your network can be dead"); Lu et al. 2020,
+    Dying ReLU and initialization; Clopper & Pearson 1934 for the bound.
+    """
+
+    id = "ACT101"
+    name = "dead-relu"
+    severity = Severity.ERROR
+    needs = (Layers,)
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="fraction",
+            default=0.4,
+            unit="share of the layer's units that are dead beyond doubt",
+            source="Stanford CS231n: 40 % is where a rate that was too high leaves a net; SageMaker Debugger takes 50 %",
+        ),
+    )
+    explains: ClassVar[tuple[str, ...]] = (
+        "vanishing-gradient",
+        "collapsed-representation",
+        "parameter-not-updated",
+        "underfitting",
+        "not-converged",
+        "plateau",
+        "no-better-than-trivial",
+        "ignores-input",
+    )
+
+    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        watched = [
+            (layer, layer.dead) for layer in measured[Layers].layers if layer.dead is not None and not layer.is_output
+        ]
+        if not watched:
+            return Skip("no layer with an activation that can die")
+        return [
+            self.finding(
+                f"at least {dead.lower:.0%} of the {dead.units} units of {layer.name} never fire",
+                severity=lowered(self.severity, measured, to=Severity.WARNING),
+                where=Where(phase="forward", module=layer.name),
+                cause="their input is negative for every sample, so that neither signal nor gradient passes",
+                evidence={
+                    "dead_lower": dead.lower,
+                    "dead_share": dead.share,
+                    "units": dead.units,
+                    "observations": dead.observations,
+                    "examples": list(dead.examples),
+                },
+                limit={"fraction": self.limits["fraction"]},
+                advice=(
+                    "lower the learning rate and start from a fresh initialisation",
+                    "initialise with kaiming_normal and zero biases",
+                    "use leaky_relu, elu or gelu",
+                ),
+            )
+            for layer, dead in watched
+            if not dead.lower < self.limits["fraction"]
+        ]

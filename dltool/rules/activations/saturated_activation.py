@@ -1,0 +1,84 @@
+"""ACT102 saturated-activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measurements import Layers, Measurements
+from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.learnt import lowered
+
+
+class SaturatedActivation(Rule):
+    """Units that sit in the flat part of their activation for every sample.
+
+    What it measures: the share of a layer's units whose derivative, by the formula of the activation in use, stays near zero
+    for all samples beyond doubt. The output layer does not count: a sure classifier saturates there.
+
+    Why it is bad: a flat activation passes no gradient; what lies before it does not learn.
+
+    How to fix: smaller initial weights (Xavier for tanh and sigmoid), normalised inputs, a normalisation layer before the
+    activation, or another activation.
+
+    When it is wrong: gates of an LSTM or GRU may saturate on purpose, on some samples; only units that do so on all of them
+    count. If the run learnt well the finding is lowered to information.
+
+    References: Glorot & Bengio 2010, section 3; Rakitianskaia & Engelbrecht 2015, Measuring saturation in neural networks.
+    """
+
+    id = "ACT102"
+    name = "saturated-activation"
+    severity = Severity.WARNING
+    needs = (Layers,)
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="fraction",
+            default=0.5,
+            unit="share of the layer's units that are saturated beyond doubt",
+            source="SageMaker Debugger, SaturatedActivation: 50 % of a layer; DeepDiagnosis (Wardat et al. 2022): 0.5",
+        ),
+    )
+    explains: ClassVar[tuple[str, ...]] = (
+        "vanishing-gradient",
+        "collapsed-representation",
+        "learning-rate-too-low",
+        "underfitting",
+        "not-converged",
+        "plateau",
+        "no-better-than-trivial",
+        "ignores-input",
+    )
+
+    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        watched = [
+            (layer, layer.saturated)
+            for layer in measured[Layers].layers
+            if layer.saturated is not None and not layer.is_output
+        ]
+        if not watched:
+            return Skip("no hidden layer with an activation that can saturate")
+        return [
+            self.finding(
+                f"at least {flat.lower:.0%} of the {flat.units} units of {layer.name} are saturated on every sample",
+                severity=lowered(self.severity, measured),
+                where=Where(phase="forward", module=layer.name),
+                cause=f"the input of {layer.activation or layer.kind} is too large for its slope",
+                evidence={
+                    "saturated_lower": flat.lower,
+                    "saturated_share": flat.share,
+                    "units": flat.units,
+                    "observations": flat.observations,
+                    "examples": list(flat.examples),
+                },
+                limit={"fraction": self.limits["fraction"]},
+                advice=(
+                    "initialise with smaller weights: xavier_normal for tanh and sigmoid",
+                    "normalise the inputs (data.normalize: standard)",
+                    "put batch_norm or layer_norm before the activation",
+                ),
+            )
+            for layer, flat in watched
+            if not flat.lower < self.limits["fraction"]
+        ]

@@ -1,0 +1,86 @@
+"""The catalogue: every rule, in the order of the families and of the ids within them. One explicit tuple, no registry."""
+
+from __future__ import annotations
+
+from dltool.rules.activations.collapsed_representation import CollapsedRepresentation
+from dltool.rules.activations.dead_relu import DeadRelu
+from dltool.rules.activations.saturated_activation import SaturatedActivation
+from dltool.rules.base import Rule
+from dltool.rules.data.class_imbalance import ClassImbalance
+from dltool.rules.data.constant_feature import ConstantFeature
+from dltool.rules.data.label_out_of_range import LabelOutOfRange
+from dltool.rules.data.labels_not_zero_based import LabelsNotZeroBased
+from dltool.rules.data.missing_class import MissingClass
+from dltool.rules.data.non_finite_value import NonFiniteValue
+from dltool.rules.data.shuffled_labels import ShuffledLabels
+from dltool.rules.data.unnormalised_input import UnnormalisedInput
+from dltool.rules.data.unnormalised_target import UnnormalisedTarget
+from dltool.rules.fit.diverged import Diverged
+from dltool.rules.fit.ignores_input import IgnoresInput
+from dltool.rules.fit.inconclusive import Inconclusive
+from dltool.rules.fit.no_better_than_trivial import NoBetterThanTrivial
+from dltool.rules.fit.not_converged import NotConverged
+from dltool.rules.fit.overfitting import Overfitting
+from dltool.rules.fit.plateau import Plateau
+from dltool.rules.fit.underfitting import Underfitting
+from dltool.rules.gradients.batch_mixing import BatchMixing
+from dltool.rules.gradients.exploding_gradient import ExplodingGradient
+from dltool.rules.gradients.parameter_not_optimised import ParameterNotOptimised
+from dltool.rules.gradients.parameter_without_gradient import ParameterWithoutGradient
+from dltool.rules.gradients.vanishing_gradient import VanishingGradient
+from dltool.rules.initialisation.surprising_initial_loss import SurprisingInitialLoss
+from dltool.rules.initialisation.symmetric_units import SymmetricUnitsAtStart
+from dltool.rules.nonfinite.non_finite_backward import NonFiniteBackward
+from dltool.rules.nonfinite.non_finite_buffer import NonFiniteBuffer
+from dltool.rules.nonfinite.non_finite_forward import NonFiniteForward
+from dltool.rules.nonfinite.non_finite_input import NonFiniteInput
+from dltool.rules.nonfinite.non_finite_loss import NonFiniteLoss
+from dltool.rules.nonfinite.non_finite_parameter import NonFiniteParameter
+from dltool.rules.nonfinite.non_finite_update import NonFiniteUpdate
+from dltool.rules.spec.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
+from dltool.rules.updates.learning_rate_too_high import LearningRateTooHigh
+from dltool.rules.updates.learning_rate_too_low import LearningRateTooLow
+from dltool.rules.updates.oscillating_loss import OscillatingLoss
+from dltool.rules.updates.parameter_not_updated import ParameterNotUpdated
+
+RULES: tuple[type[Rule], ...] = (
+    SoftmaxBeforeCrossEntropy,
+    NonFiniteValue,
+    ConstantFeature,
+    UnnormalisedInput,
+    UnnormalisedTarget,
+    LabelOutOfRange,
+    LabelsNotZeroBased,
+    MissingClass,
+    ClassImbalance,
+    ShuffledLabels,
+    SymmetricUnitsAtStart,
+    SurprisingInitialLoss,
+    VanishingGradient,
+    ExplodingGradient,
+    ParameterWithoutGradient,
+    ParameterNotOptimised,
+    BatchMixing,
+    DeadRelu,
+    SaturatedActivation,
+    CollapsedRepresentation,
+    NonFiniteInput,
+    NonFiniteParameter,
+    NonFiniteBuffer,
+    NonFiniteForward,
+    NonFiniteLoss,
+    NonFiniteBackward,
+    NonFiniteUpdate,
+    LearningRateTooHigh,
+    LearningRateTooLow,
+    ParameterNotUpdated,
+    OscillatingLoss,
+    Underfitting,
+    Overfitting,
+    NotConverged,
+    Diverged,
+    Plateau,
+    NoBetterThanTrivial,
+    IgnoresInput,
+    Inconclusive,
+)

@@ -1,0 +1,61 @@
+"""DAT101 non-finite-value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measurements import DataFacts, DataProblemRows, Measurements
+from dltool.rules.base import Rule
+
+
+class NonFiniteValue(Rule):
+    """The data holds NaN or infinite values.
+
+    What it measures: inputs and targets of every split, before training; empty cells of a table count as NaN.
+
+    Why it is bad: one such value makes the loss NaN, and after one step every weight.
+
+    How to fix: repair the source, drop the rows (`data.exclude`), or fill them in with something that is fitted on
+    the training split.
+
+    When it is wrong: never: no loss of the catalogue accepts them.
+
+    References: Lones 2021, How to avoid machine learning pitfalls, section 2; Little & Rubin 2019, Statistical
+    analysis with missing data.
+    """
+
+    id = "DAT101"
+    name = "non-finite-value"
+    severity = Severity.ERROR
+    needs = (DataFacts,)
+    explains: ClassVar[tuple[str, ...]] = (
+        "non-finite-input",
+        "non-finite-forward",
+        "non-finite-loss",
+        "non-finite-backward",
+        "non-finite-update",
+        "diverged",
+    )
+
+    def judge(self, measured: Measurements) -> Iterable[Finding]:
+        facts = measured[DataFacts]
+        groups = (*facts.non_finite_inputs, *facts.non_finite_targets)
+        if not groups:
+            return ()
+        total = sum(group.count for group in groups)
+        return [
+            self.finding(
+                f"{total} rows hold NaN or infinite values: " + "; ".join(map(_told, groups[:3])),
+                where=Where(phase="input", samples=groups[0].rows),
+                evidence={"inputs": facts.non_finite_inputs, "targets": facts.non_finite_targets},
+                limit={"non_finite_values": 0},
+                advice=("repair the source or drop these rows (data.exclude)",),
+            )
+        ]
+
+
+def _told(group: DataProblemRows) -> str:
+    column = "" if group.column is None else f" column {group.column},"
+    return f"{group.split},{column} rows {', '.join(map(str, group.rows[:5]))}" + (" ..." if group.count > 5 else "")

@@ -1,0 +1,113 @@
+"""OPT101 learning-rate-too-high."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measurements import Measurements, NonFinite, Optimisation, StepGain, StepGains
+from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.fit_verdict import FitVerdict
+from dltool.rules.learnt import failed
+from dltool.rules.updates.gains import downhill, overshot
+
+
+class LearningRateTooHigh(Rule):
+    """Steps jump over the valley that they should walk down, and the run fails.
+
+    What it measures: each step that was looked at is tried on its own batch: what the slope promised (gradient times step)
+    against what the loss did. A step that goes downhill and yet raises the loss of its own batch overshot. The rule fires
+    when at least `overshoot` of the downhill steps, among the first `early` or in the whole run, did so, and the run ended
+    badly: non-finite, diverged, oscillating, on a plateau, no better than a constant, or blind to its input.
+
+    Why it is bad: beyond twice the inverse of the curvature every step makes things worse; weights are thrown to where units
+    die and gradients vanish, and do not come back.
+
+    How to fix: a rate ten times lower; a warmup; clipping; normalised inputs and targets, which lower the curvature.
+
+    When it is wrong: large rates train well at the edge of stability, with overshoots now and then; a run that learns is
+    therefore never accused. With momentum, steps that go uphill on purpose do not count.
+
+    References: Conn, Gould & Toint 2000, Trust-region methods, section 6.1 (gain ratio); LeCun et al. 1998, Efficient
+    BackProp, section 5; Cohen et al. 2021, Gradient descent on neural networks typically occurs at the edge of stability.
+    """
+
+    id = "OPT101"
+    name = "learning-rate-too-high"
+    severity = Severity.ERROR
+    needs = (StepGains,)
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="overshoot",
+            default=0.25,
+            unit="share of downhill steps that raised the loss of their own batch",
+            source="Conn, Gould & Toint 2000, section 6.1: such a step is rejected; a quarter is far from chance",
+        ),
+        Threshold(
+            name="early",
+            default=10.0,
+            unit="first downhill steps looked at, judged on their own as well",
+            source="a rate that is too high does its damage at once; later the gradient may be gone",
+        ),
+    )
+    explains: ClassVar[tuple[str, ...]] = (
+        "exploding-gradient",
+        "vanishing-gradient",
+        "dead-relu",
+        "saturated-activation",
+        "collapsed-representation",
+        "non-finite-parameter",
+        "non-finite-buffer",
+        "non-finite-forward",
+        "non-finite-loss",
+        "non-finite-backward",
+        "non-finite-update",
+        "parameter-not-updated",
+        "oscillating-loss",
+        "underfitting",
+        "diverged",
+        "plateau",
+        "no-better-than-trivial",
+        "ignores-input",
+    )
+
+    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        steps = downhill(measured[StepGains])
+        if not steps:
+            return Skip("no step that was looked at went downhill")
+        blown_up = NonFinite in measured and bool(measured[NonFinite].events)
+        if not (failed(measured) or (blown_up and FitVerdict not in measured)):
+            return ()
+        early = steps[: max(1, int(self.limits["early"]))]
+        share = max(_share(early), _share(steps))
+        if share < self.limits["overshoot"]:
+            return ()
+        first = next(step for step in steps if overshot(step))
+        return [self._finding(first, share, steps, measured.get(Optimisation))]
+
+    def _finding(self, first: StepGain, share: float, steps: Sequence[StepGain], run: Optimisation | None) -> Finding:
+        rate = "" if run is None else f" at a rate of {run.lr:g}"
+        return self.finding(
+            f"{share:.0%} of the downhill steps raised the loss of their own batch{rate}",
+            where=Where(phase="optimizer", step=first.step),
+            cause="the step is longer than the curvature of the loss allows",
+            evidence={
+                "overshoot_ratio": share,
+                "steps_looked_at": len(steps),
+                "first_overshoot_step": first.step,
+                "predicted_change": first.predicted_change,
+                "actual_change": first.actual_change,
+                "lr": None if run is None else run.lr,
+            },
+            limit={"overshoot": self.limits["overshoot"]},
+            advice=(
+                "lower the learning rate tenfold" + ("" if run is None else f", to {run.lr / 10.0:g}"),
+                "warm the rate up over the first steps (schedule: warmup)",
+                "normalise inputs and targets, which flattens the valley",
+            ),
+        )
+
+
+def _share(steps: Sequence[StepGain]) -> float:
+    return sum(overshot(step) for step in steps) / len(steps)
