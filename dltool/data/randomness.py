@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import IntEnum
 
 import numpy as np
@@ -21,8 +22,8 @@ class Stream(IntEnum):
 
 def torch_generator(seed: int, stream: Stream, *position: int) -> torch.Generator:
     """A torch generator that (seed, stream, position) decides alone; ``position`` is, say, an epoch and a batch."""
-    words = np.random.SeedSequence([seed, stream, *position]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(words[0]) & (2**63 - 1))
+    digest = hashlib.sha256(repr((seed, int(stream), *position)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 def numpy_generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:

@@ -31,6 +31,8 @@ def read_csv(path: Path, selection: Selection, *, header: bool | None = None, de
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             head = list(islice(stream, SNIFFED_LINES))
+        if any("\0" in line for line in head):
+            raise DataError(Problem(message="a binary file, not a text table", location=Location(file=str(path))))
         separator = delimiter or sniff_delimiter(head)
         first = [row for row in csv.reader(head, delimiter=separator) if row][:2]
         if not first:

@@ -94,11 +94,11 @@ def _parse(text: str, line: int, faults: _Faults) -> dict[str, Any] | None:
 
 
 def _fields(record: dict[str, Any], selection: Selection) -> list[str]:
-    """All fields of the first line, or those selected where it is known which: a file may carry fields of no interest."""
+    """The fields that are selected, as a file may carry others of any kind; all of the first line where one is not there."""
     if selection.features is None:
         return list(record)
     wanted = {str(name) for name in (*selection.features, *selection.target)}
-    return [name for name in record if name in wanted]
+    return [name for name in record if name in wanted] if wanted <= record.keys() else list(record)
 
 
 def _column(name: str, records: Sequence[dict[str, Any]], lines: Sequence[int], faults: _Faults) -> Column:
