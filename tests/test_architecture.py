@@ -35,6 +35,9 @@ THIRD_PARTY = {
     "data": {"torch", "numpy", "pyarrow", "PIL"},
     "specs": {"pydantic", "pydantic_core", "annotated_types", "yaml"},
     "specs.build": {"torch", "numpy", "safetensors"},
+    "specs.factory": {"torch"},
+    "specs.factory_batches": {"torch"},
+    "specs.factory_parts": {"torch"},
     "specs.target": {"torch"},
     "diagnostics": {"torch", "numpy"},
     "reporters": set(),
@@ -151,10 +154,13 @@ def cycles(known: dict[str, Module]) -> list[str]:
 
 
 def prints(known: dict[str, Module]) -> list[str]:
-    """Uses of print, sys.stdout and sys.stderr outside the command line."""
+    """Uses of print, sys.stdout and sys.stderr outside the command line and outside of ``if __name__ == "__main__"``."""
     found = []
     for name, module in known.items():
-        for node in ast.walk(module.tree):
+        imported = [
+            part for part in module.tree.body if not (isinstance(part, ast.If) and "__name__" in ast.unparse(part.test))
+        ]
+        for node in (node for part in imported for node in ast.walk(part)):
             is_print = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
             is_stream = isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.stdout", "sys.stderr"}
             if (is_print or is_stream) and package_of(name) != "cli":

@@ -52,7 +52,7 @@ def train(
         epochs=epochs,
         steps=steps,
         timeout_s=timeout,
-        run_dir=run,
+        run_dir=None if run is None else str(run),
         resume=resume,
         select=tuple(opt.split_names(select or [])),
         ignore=tuple(opt.split_names(ignore or [])),

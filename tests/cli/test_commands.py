@@ -88,7 +88,7 @@ def test_rules_lists_every_rule(capsys):
     assert all(rule.id in text and rule.name in text for rule in RULES)
     assert main(["rules", "--format", "json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [entry["rule"] for entry in listed] == [rule.id for rule in RULES]
+    assert [entry["id"] for entry in listed] == [rule.id for rule in RULES]
     assert all(entry["summary"] for entry in listed)
 
 
@@ -104,7 +104,7 @@ def test_explain_knows_every_rule_by_id_and_name(rule, capsys):
 
 def test_explain_as_json(capsys):
     assert main(["explain", RULES[0].name, "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)["rule"] == RULES[0].id
+    assert json.loads(capsys.readouterr().out)["id"] == RULES[0].id
 
 
 def test_an_unknown_rule_is_told_with_what_was_meant(capsys):
