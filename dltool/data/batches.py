@@ -65,6 +65,8 @@ class Samples:
 
 
 def _cut(values: Tensor, size: int) -> tuple[Tensor, ...]:
+    if len(values) == 0:  # which torch would cut into one empty piece
+        return ()
     return values.split(size)  # type: ignore[no-any-return, no-untyped-call]
 
 

@@ -93,14 +93,22 @@ def test_text_among_numbers_is_named_with_line_column_and_value(tmp_path):
     rows = "".join(f"{i},{i}\n" for i in range(5))
     found = problems(tmp_path, f"a,y\n{rows}five,5\n6,six\nseven,7\n8,8\nnine,9\nten,10\n")
     assert found == [
-        "data.csv:7: column 'a': text in a column of numbers (found 'five'); "
-        "expected a number, or an empty cell where there is none",
-        "data.csv:9: column 'a': text in a column of numbers (found 'seven'); "
-        "expected a number, or an empty cell where there is none",
-        "data.csv:11: column 'a': text in a column of numbers; 1 more cells of this column hold text (found 'nine'); "
-        "expected a number, or an empty cell where there is none",
-        "data.csv:8: column 'y': text in a target column of numbers (found 'six'); "
-        "expected a number, or an empty cell where there is none",
+        (
+            "data.csv:7: column 'a': text in a column of numbers (found 'five'); "
+            "expected a number, or an empty cell where there is none"
+        ),
+        (
+            "data.csv:9: column 'a': text in a column of numbers (found 'seven'); "
+            "expected a number, or an empty cell where there is none"
+        ),
+        (
+            "data.csv:11: column 'a': text in a column of numbers; 1 more cells of this column hold text (found 'nine'); "
+            "expected a number, or an empty cell where there is none"
+        ),
+        (
+            "data.csv:8: column 'y': text in a target column of numbers (found 'six'); "
+            "expected a number, or an empty cell where there is none"
+        ),
     ]
 
 
@@ -166,7 +174,7 @@ def test_only_blank_lines(tmp_path):
 def test_empty_missing_and_folder(tmp_path):
     assert problems(tmp_path, "") == ["path: data.csv is empty"]
     (tmp_path / "iris.csv").touch()
-    with pytest.raises(DataError, match="did you mean 'iris.csv'"):
+    with pytest.raises(DataError, match=r"did you mean 'iris\.csv'"):
         read_csv(tmp_path / "irs.csv", Selection(target=("y",)))
     with pytest.raises(DataError, match="is a folder, not a file"):
         read_csv(tmp_path, Selection(target=("y",)))
@@ -191,7 +199,9 @@ def test_cells_longer_than_the_csv_module_takes(tmp_path):
 
 
 NUMBERS = st.floats(allow_nan=False, width=32) | st.integers(-(10**6), 10**6)
-WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=("Cs", "Cc")), min_size=1, max_size=8)
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=("Cs", "Cc")), min_size=1, max_size=8
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)

@@ -78,7 +78,9 @@ class TestBoth:
 
 
 def test_jsonl_tells_all_bad_lines_at_once(tmp_path):
-    found = message(lambda: jsonl(tmp_path, [{"x": 1, "y": 0}, "{", [1], {"x": "a", "y": 0}, {"x": {"k": 1}, "y": 1}, {"y": 2}]))
+    found = message(
+        lambda: jsonl(tmp_path, [{"x": 1, "y": 0}, "{", [1], {"x": "a", "y": 0}, {"x": {"k": 1}, "y": 1}, {"y": 2}])
+    )
     for line, text in ((2, "not JSON"), (3, "a list instead of an object"), (5, "field 'x' is dict"), (6, "no field 'x'")):
         assert f"data.jsonl:{line}: {text}" in found
     assert "data.jsonl:4: column 'x': text in a column of numbers (found 'a')" in found
