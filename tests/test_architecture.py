@@ -36,7 +36,7 @@ THIRD_PARTY = {
     "specs": {"pydantic", "pydantic_core", "annotated_types", "yaml"},
     "specs.build": {"torch", "numpy", "safetensors"},
     "specs.factory": {"torch"},
-    "specs.factory_batches": {"torch"},
+    "specs.factory_batches": {"torch", "numpy"},
     "specs.factory_parts": {"torch"},
     "specs.target": {"torch"},
     "diagnostics": {"torch", "numpy"},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from dltool.cli import options as opt
 from dltool.cli.emit import CLEAN, Output, write
+from dltool.core.errors import Problem, UserError, closest
+from dltool.rules.base import Rule
 
 
 def explain(
@@ -18,9 +21,9 @@ def explain(
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
 ) -> None:
     """Explain RULE: what it measures, why that is bad, how to fix it, and when it is wrong."""
-    from dltool.rules.explain import find_rule
+    from dltool.rules.catalogue import RULES
 
-    found = find_rule(rule)
+    found = _find(rule, RULES)
     result = Output(form=form, file=output)
     if form is opt.Format.JSON:
         from dltool.reporters.catalogue import rule_json
@@ -32,3 +35,11 @@ def explain(
         text = rule_page(found, result.look())
     write(text, result)
     raise typer.Exit(CLEAN)
+
+
+def _find(asked: str, rules: Sequence[type[Rule]]) -> type[Rule]:
+    for rule in rules:
+        if asked.lower() == rule.name or asked.upper() == rule.id:
+            return rule
+    meant = closest(asked.lower(), [rule.name for rule in rules]) or closest(asked.upper(), [rule.id for rule in rules])
+    raise UserError(Problem(message=f"there is no rule {asked!r}; `dltool rules` lists them", suggestion=meant))

@@ -40,7 +40,7 @@ def _rows(page: Page) -> Iterator[tuple[str, Text]]:
             yield "stopped", said(STOPPED[optimisation.stopped])
     yield from _spikes(page)
     if watch is not None:
-        often = f"one in {watch.every:,}" if watch.every > 1 else "every one"
+        often = f"at least one in {watch.every:,}" if watch.every > 1 else "every one"
         budget = f"to cost at most {short(100 * watch.overhead)} % of the time"
         yield "watched", said(f"{watch.looks:,} of {plural(watch.steps, 'step')} ({often}, {budget})")
     for index, sentence in enumerate(page.report.run.assumptions):
