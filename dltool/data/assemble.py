@@ -34,6 +34,8 @@ class Options:
 
     seed: int
     batch_size: int | Literal["full"] = 32
+    batch_size_asked: bool = True
+    """Whether the batch size was asked for, or is a default that small data may fall short of."""
     val: float | None = None
     split_seed: int | None = None
     stratify: bool | None = None
@@ -155,7 +157,7 @@ def _check_steps(inputs: Inputs, encoded: Encoded, options: Options) -> None:
 
 def _check_batch_size(train: _Part, options: Options) -> None:
     size, n = options.batch_size, len(train.table)
-    if size != "full" and size > n:
+    if size != "full" and size > n and options.batch_size_asked:
         message = f"a batch of {size} is larger than the training data of {n} samples"
         raise DataError(Problem(message=message, key="batch_size", expected=f"at most {n}, or `full` for all of them"))
 
@@ -205,7 +207,7 @@ def _bundle(parts: list[_Part], surveys: list[Survey], inputs: Inputs, encoded: 
         labels=labels,
         valid_labels=encoded.valid,
         ignored_label=ignored,
-        assumptions=(*inputs.assumptions, *_resized(parts), *encoded.assumptions),
+        assumptions=(*inputs.assumptions, *_resized(parts), *encoded.assumptions, *_smaller_batch(parts[0], options)),
     )
 
 
@@ -215,6 +217,13 @@ def _resized(parts: list[_Part]) -> tuple[str, ...]:
         return ()
     _, height, width = files[0].shape
     return (f"Images of another size are resized to {height}x{width}.",)
+
+
+def _smaller_batch(train: _Part, options: Options) -> tuple[str, ...]:
+    n = len(train.table)
+    if options.batch_size == "full" or options.batch_size <= n:
+        return ()
+    return (f"The training data of {n} samples make one batch, smaller than the usual {options.batch_size}.",)
 
 
 def _normalize_targets(parts: list[_Part], encoded: Encoded, how: Normalize) -> tuple[list[_Part], Normalizer | None]:

@@ -147,6 +147,7 @@ def _options(loaded: LoadedSpec, seed: int) -> Options:
     return Options(
         seed=seed,
         batch_size=data.batch_size,
+        batch_size_asked="batch_size" in data.model_fields_set,
         val=None if data.split is None else data.split.val,
         split_seed=None if data.split is None else data.split.seed,
         stratify=None if data.split is None else data.split.stratify,
