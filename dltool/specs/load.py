@@ -16,11 +16,10 @@ from dltool.core.errors import Location, SpecError
 from dltool.specs import overrides as command_line
 from dltool.specs.merge import Extender, read_document
 from dltool.specs.nodes import KeyPath, Node, follow
-from dltool.specs.places import place_at
+from dltool.specs.places import is_path, place_at
 from dltool.specs.problems import problems_of
 from dltool.specs.references import resolve
 from dltool.specs.schema.spec import Spec
-from dltool.specs.schema.types import PathMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +89,10 @@ def _rebased(node: Node, directory: Path, path: KeyPath) -> Node:
         return node.with_value({key: _rebased(child, directory, (*path, key)) for key, child in node.value.items()})
     if isinstance(node.value, list):
         return node.with_value([_rebased(child, directory, (*path, index)) for index, child in enumerate(node.value)])
-    if not isinstance(node.value, str) or not _is_path(path):
+    field = place_at(path).field
+    if not isinstance(node.value, str) or field is None or not is_path(field):
         return node
     written_in = Path() if node.at.file == command_line.COMMAND_LINE else Path(node.at.file).parent
     if written_in == directory or Path(node.value).is_absolute():
         return node
     return node.with_value(Path(os.path.relpath(written_in / node.value, directory)).as_posix())
-
-
-def _is_path(path: KeyPath) -> bool:
-    field = place_at(path).field
-    return field is not None and any(isinstance(mark, PathMark) for mark in field.metadata)

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from dltool.specs.schema.base import TARGET_KEY, Family, Named, SpecModel, Target
 from dltool.specs.schema.spec import Spec
+from dltool.specs.schema.types import PathMark
 
 Container = type[SpecModel] | Family
 KeyPath = tuple[str | int, ...]
@@ -87,6 +88,12 @@ def _field(model: type[SpecModel], part: str | int) -> FieldInfo | None:
 
 def _keys_of(container: Container) -> list[str]:
     return list(container.members) if isinstance(container, Family) else container.keys()
+
+
+def is_path(field: FieldInfo) -> bool:
+    """Whether a field holds a path, which is relative to the file that it is written in."""
+    marks = [*field.metadata, *(mark for option in get_args(field.annotation) for mark in getattr(option, "__metadata__", ()))]
+    return any(isinstance(mark, PathMark) for mark in marks)
 
 
 def containers_in(field: FieldInfo) -> Iterator[Container]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from dltool.core.errors import Problem, closest
-from dltool.specs.nodes import Budget, KeyPath, Node, Scalar, dotted
+from dltool.specs.nodes import MAX_DEPTH, Budget, KeyPath, Node, Scalar, dotted
 from dltool.specs.yaml_nodes import scalar
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
@@ -84,6 +84,8 @@ class _Resolution:
         if name in open_:
             circle = " -> ".join(f"${{{n}}}" for n in (*open_[open_.index(name) :], name))
             raise self._broken(f"references lead in a circle: {circle}", node, path)
+        if len(open_) >= MAX_DEPTH:
+            raise self._broken(f"references lead through more than {MAX_DEPTH} others", node, path)
         return self.deep(self._find(name, node, path, (*open_, name)), path, (*open_, name), depth)
 
     def _find(self, name: str, user: Node, path: KeyPath, open_: tuple[str, ...]) -> Node:

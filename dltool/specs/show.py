@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from dltool.specs.load import LoadedSpec
+from dltool.specs.places import is_path
 from dltool.specs.schema.base import TARGET_KEY, Named, SpecModel, Target
 from dltool.specs.schema.initialisers import Initialiser
 from dltool.specs.schema.layer_base import Layer
 from dltool.specs.schema.losses import Term
-from dltool.specs.schema.types import PathMark
 from dltool.specs.yaml_nodes import add_plain_scalars
 
 
@@ -28,6 +28,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Text with line breaks and the like in double quotes: PyYAML writes some of them raw in the other styles."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _text)
 _Dumper.yaml_implicit_resolvers = {key: list(entries) for key, entries in yaml.SafeDumper.yaml_implicit_resolvers.items()}
 add_plain_scalars(_Dumper)
 
@@ -80,8 +86,7 @@ class _Writer:
             default = field.get_default(call_default_factory=True)
             if (value is None and default is None) or value in ((), {}) or (not all_of_them and value == default):
                 continue
-            is_path = any(isinstance(mark, PathMark) for mark in field.metadata)
-            fields[name] = self._path(value) if is_path else self._value(value)
+            fields[name] = self._path(value) if is_path(field) else self._value(value)
         return fields
 
     def _value(self, value: Any) -> Any:

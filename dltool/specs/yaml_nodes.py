@@ -129,6 +129,9 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Proble
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     indent = line[: len(line) - len(line.lstrip())]
+    if line[: mark.column].endswith("$"):
+        message = "put quotes around a reference within braces or brackets, as in '${vars.width}'"
+        return Problem(message=message, location=_location(mark, file))
     message = "a tab stands where YAML wants spaces" if "\t" in indent else _plainer(str(error.problem))
     return Problem(message=message, location=_location(mark, file))
 
@@ -193,6 +196,9 @@ class _Conversion:
         return None
 
     def _scalar(self, kind: str, text: str, at: Location) -> Scalar:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self.problems.append(Problem(message="half a surrogate pair is no character", location=at, value=ascii(text)))
+            return None
         try:
             return _value_of(kind, text)
         except ValueError:
@@ -206,7 +212,7 @@ class _Conversion:
             at = _location(key.start_mark, self._file)
             if key.tag == _MERGE:
                 merged = self._merged(value, depth) | merged
-            elif not isinstance(key, yaml.ScalarNode) or not key.value:
+            elif not isinstance(key, yaml.ScalarNode) or not key.value or not key.value.isprintable():
                 self.problems.append(Problem(message="a key has to be a name", location=at))
             elif key.value in own:
                 self.problems.append(self._duplicate(key.value, at, own[key.value].key_at))

@@ -71,7 +71,7 @@ class KaimingUniform(Initialiser):
 
     kind: ClassVar[str] = "kaiming_uniform"
     first: ClassVar[str | None] = "a"
-    a: Number = 0
+    a: Number = 0.0
     mode: FanMode = "fan_in"
     nonlinearity: Nonlinearity = "leaky_relu"
 
@@ -81,7 +81,7 @@ class KaimingNormal(Initialiser):
 
     kind: ClassVar[str] = "kaiming_normal"
     first: ClassVar[str | None] = "a"
-    a: Number = 0
+    a: Number = 0.0
     mode: FanMode = "fan_in"
     nonlinearity: Nonlinearity = "leaky_relu"
 
@@ -103,7 +103,7 @@ class Orthogonal(Initialiser):
 
     kind: ClassVar[str] = "orthogonal"
     first: ClassVar[str | None] = "gain"
-    gain: Number = 1
+    gain: Number = 1.0
 
 
 class Identity(Initialiser):

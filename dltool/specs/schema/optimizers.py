@@ -25,9 +25,9 @@ class Sgd(Optimizer):
 
     kind: ClassVar[str] = "sgd"
     lr: Positive = 1e-3
-    momentum: Probability = 0
-    dampening: NonNegative = 0
-    weight_decay: NonNegative = 0
+    momentum: Probability = 0.0
+    dampening: NonNegative = 0.0
+    weight_decay: NonNegative = 0.0
     nesterov: Flag = False
     maximize: Flag = False
 
@@ -43,9 +43,9 @@ class Adagrad(Optimizer):
 
     kind: ClassVar[str] = "adagrad"
     lr: Positive = 1e-2
-    lr_decay: NonNegative = 0
-    weight_decay: NonNegative = 0
-    initial_accumulator_value: NonNegative = 0
+    lr_decay: NonNegative = 0.0
+    weight_decay: NonNegative = 0.0
+    initial_accumulator_value: NonNegative = 0.0
     eps: NonNegative = 1e-10
     maximize: Flag = False
 
@@ -57,7 +57,7 @@ class Adadelta(Optimizer):
     lr: Positive = 1.0
     rho: Probability = 0.9
     eps: NonNegative = 1e-6
-    weight_decay: NonNegative = 0
+    weight_decay: NonNegative = 0.0
     maximize: Flag = False
 
 
@@ -68,8 +68,8 @@ class RmsProp(Optimizer):
     lr: Positive = 1e-2
     alpha: Probability = 0.99
     eps: NonNegative = 1e-8
-    weight_decay: NonNegative = 0
-    momentum: Probability = 0
+    weight_decay: NonNegative = 0.0
+    momentum: Probability = 0.0
     centered: Flag = False
     maximize: Flag = False
 
@@ -81,7 +81,7 @@ class Adam(Optimizer):
     lr: Positive = 1e-3
     betas: Betas = (0.9, 0.999)
     eps: NonNegative = 1e-8
-    weight_decay: NonNegative = 0
+    weight_decay: NonNegative = 0.0
     amsgrad: Flag = False
     maximize: Flag = False
     decoupled_weight_decay: Flag = False
@@ -106,7 +106,7 @@ class NAdam(Optimizer):
     lr: Positive = 2e-3
     betas: Betas = (0.9, 0.999)
     eps: NonNegative = 1e-8
-    weight_decay: NonNegative = 0
+    weight_decay: NonNegative = 0.0
     momentum_decay: NonNegative = 4e-3
     decoupled_weight_decay: Flag = False
     maximize: Flag = False
@@ -116,7 +116,7 @@ class Lbfgs(Optimizer):
     """Limited-memory BFGS; wants full batches (``batch_size: full``)."""
 
     kind: ClassVar[str] = "lbfgs"
-    lr: Positive = 1
+    lr: Positive = 1.0
     max_iter: Count = 20
     max_eval: Count | None = None
     tolerance_grad: NonNegative = 1e-7

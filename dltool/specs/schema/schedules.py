@@ -56,7 +56,7 @@ class Plateau(Schedule):
     threshold: NonNegative = 1e-4
     threshold_mode: Literal["rel", "abs"] = "rel"
     cooldown: Whole = 0
-    min_lr: NonNegative = 0
+    min_lr: NonNegative = 0.0
     eps: NonNegative = 1e-8
 
 
