@@ -72,7 +72,7 @@ def places(where: Where) -> Iterator[str]:
     if where.parameter is not None:
         yield where.parameter
     elif where.module is not None:
-        yield where.module or "the model"
+        yield f"module {where.module}" if where.module else "the model"
     if where.op is not None:
         yield where.op if where.phase is None else f"{where.op} in {where.phase}"
     elif where.phase is not None:
