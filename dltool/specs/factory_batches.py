@@ -82,11 +82,8 @@ class FactoryBatches:
         if limit is None:
             return self._one_epoch()
         if limit not in self._kept:
-            wanted = -(-limit // max(self._batch_size or 1, 1))
-            chosen = np.random.default_rng(self._seed).permutation(self._length)[: max(wanted, 1)]
-            places = set(chosen.tolist())
-            batches = [batch for place, batch in enumerate(self._one_epoch()) if place in places]
-            self._kept[limit] = list(_at_most(batches, limit))
+            wanted = max(-(-limit // max(self._batch_size or 1, 1)), 1)
+            self._kept[limit] = list(_at_most(_sample(self._one_epoch(), wanted, self._seed), limit))
         return self._kept[limit]
 
     def _one_epoch(self) -> Iterator[Batch]:
@@ -216,6 +213,18 @@ def _buffer(given: Iterator[Any], name: str, epoch_steps: int | None) -> list[An
 
 def _samples(batch: Batch) -> int:
     return batch_size(batch.input) or 1
+
+
+def _sample(batches: Iterable[Batch], wanted: int, seed: int) -> list[Batch]:
+    """``wanted`` of the batches, drawn without replacement (Vitter 1985, algorithm R), in their own order."""
+    generator = np.random.default_rng(seed)
+    kept: list[tuple[int, Batch]] = []
+    for place, batch in enumerate(batches):
+        if len(kept) < wanted:
+            kept.append((place, batch))
+        elif (slot := int(generator.integers(place + 1))) < wanted:
+            kept[slot] = (place, batch)
+    return [batch for _, batch in sorted(kept, key=lambda one: one[0])]
 
 
 def _at_most(batches: Iterable[Batch], limit: int) -> Iterator[Batch]:

@@ -126,7 +126,7 @@ class GlobalPool(LengthAware):
 class SequenceBatchNorm(nn.BatchNorm1d, LengthAware):
     """Batch normalisation of the features of (N, T, F), over samples and real steps."""
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, T, F) to the same shape; padding becomes zero."""
         if lengths is None:
             return super().forward(x.flatten(0, 1)).view_as(x)

@@ -7,6 +7,8 @@ freezes every residual block, named or not. A module that matches is meant with 
 from __future__ import annotations
 
 import pickle
+import warnings
+import zipfile
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -126,8 +128,14 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
 
 
 def _torch_file(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("its members are compressed, as torch's never are: it may unpack to any size")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a foreign pickle protocol; what it holds is refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             "it is a pickle that would run code; save its state_dict as safetensors where you trust it"
