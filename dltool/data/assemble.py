@@ -27,6 +27,9 @@ from dltool.data.subset import exclude, keep_classes, limit, read_exclusions
 from dltool.data.targets import Encoded, Wanted, encode_targets
 from dltool.data.transforms import Normalize, Normalizer, fit_normalizer
 
+PASS_OVER_PADDING = frozenset({"cross_entropy", "nll", "hinge", "ctc"})
+"""Losses that leave out the label that fills up targets."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -136,12 +139,15 @@ def _take(values: Tensor | list[Tensor], index: NDArray[np.int64]) -> Tensor | l
 
 
 def _check_steps(inputs: Inputs, encoded: Encoded, options: Options) -> None:
-    """Targets for every step must have as many steps as their input; CTC aligns the two itself."""
-    if options.wanted.loss == "ctc":
-        return
+    """Targets for every step need a loss that leaves out padding, and as many steps as their input (CTC aligns itself)."""
+    loss = options.wanted.loss
     for table, values in zip(inputs.tables, encoded.values, strict=True):
-        if not isinstance(values, list):
+        if not isinstance(values, list) or loss == "ctc":
             continue
+        if values[0].is_floating_point() or (loss is not None and loss not in PASS_OVER_PADDING):
+            message = f"{loss or 'a regression'} would count the padding of targets of unequal length as data"
+            expected = f"one target for each sequence, or class labels with {', '.join(sorted(PASS_OVER_PADDING))}"
+            raise DataError(Problem(message=message, key="pad", expected=expected))
         steps = (
             [len(part) for part in table.inputs]
             if isinstance(table.inputs, list)

@@ -340,6 +340,8 @@ def test_a_target_for_every_step(tmp_path):
     assert batch.target.shape == (4, 3)
     assert ((batch.target == -100).sum(1) == 3 - batch.input["lengths"]).all()
     assert bundle.input_shape == (3, 2)
+    (found,) = problems(tmp_path, "jsonl: {path: s.jsonl, target: y}\nbatch_size: 4\npad: true", loss="mse")
+    assert "data.pad: mse would count the padding of targets of unequal length as data" in found
     write(tmp_path, "s.jsonl", "\n".join(map(json.dumps, [*lines, {"x": [[1, 1]], "y": [0, 1]}])))
     (found,) = problems(tmp_path, "jsonl: {path: s.jsonl, target: y}\nbatch_size: 4\npad: true")
     assert "row 4 has 1 steps and 2 targets" in found
