@@ -9,7 +9,7 @@ from typing import Any
 from dltool.core.errors import Location, Problem, SpecError
 
 MAX_DEPTH = 64
-MAX_VALUES = 100_000
+MAX_VALUES = 20_000
 """Values in a spec, aliases and references written out; the largest sample has under 200."""
 
 Scalar = str | int | float | bool | None

@@ -92,8 +92,8 @@ def _keys_of(container: Container) -> list[str]:
 
 def is_path(field: FieldInfo) -> bool:
     """Whether a field holds a path, which is relative to the file that it is written in."""
-    marks = [*field.metadata, *(mark for option in get_args(field.annotation) for mark in getattr(option, "__metadata__", ()))]
-    return any(isinstance(mark, PathMark) for mark in marks)
+    options = [getattr(option, "__metadata__", ()) for option in get_args(field.annotation)]
+    return any(isinstance(mark, PathMark) for marks in (field.metadata, *options) for mark in marks)
 
 
 def containers_in(field: FieldInfo) -> Iterator[Container]:
