@@ -187,7 +187,7 @@ class _Run:
         self.batches_done = 0
         self.epoch_mean = EpochMean()
         if last or exhausted:
-            return "finished" if last else "early-stopping"
+            return "early-stopping" if exhausted else "finished"
         self._tick(time.monotonic())
         return self.stop.reason
 
@@ -310,6 +310,7 @@ class _Run:
             steps_per_epoch=self.steps_per_epoch,
             skipped_steps=0 if stepper is None else stepper.skipped_steps,
             remeasured_every=self.remeasuring.every,
+            remeasured_samples=self.remeasuring.samples,
             resumed_at=self.resumed_at,
             best_weights=self.best.tensors,
         )

@@ -20,7 +20,8 @@ class FitOutcome:
 
     ``best_weights`` are CPU tensors by their ``state_dict`` name, none before the first evaluation. ``skipped_steps`` are
     those that a gradient scaler left out; ``remeasured_every`` is the interval, in epochs, at which the training loss was
-    measured again; ``resumed_at`` is the step at which a resumed run took up.
+    measured again, on ``remeasured_samples`` of its split (None: all of them); ``resumed_at`` is the step at which a resumed
+    run took up.
     """
 
     history: History
@@ -30,6 +31,7 @@ class FitOutcome:
     steps_per_epoch: int
     skipped_steps: int
     remeasured_every: int
+    remeasured_samples: int | None
     resumed_at: int | None
     best_weights: Mapping[str, Tensor]
 

@@ -1,0 +1,96 @@
+"""What a finished run is asked beyond its curves.
+
+Does the model use its input, do the labels have to do with it, and what would a constant have scored?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dltool.core.measurements import Baseline, Measurements, Output, Section, StepGains
+from dltool.probes.baseline import MOST_TARGETS, fit_constant
+from dltool.probes.input_use import MOST_SAMPLES, input_use
+from dltool.probes.label_signal import label_signal
+from dltool.probes.mixing import mixing
+from dltool.probes.nested import Nested
+from dltool.probes.output import output_of
+from dltool.probes.preserve import evaluating
+from dltool.training.evaluate import Evaluator
+from dltool.training.experiment import Batch, Experiment
+from dltool.training.outcome import FitOutcome
+from dltool.training.placement import placer
+
+EXAMPLE_SAMPLES = 4
+SQUASHED: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "softmax": partial(torch.softmax, dim=1),
+    "log_softmax": partial(torch.log_softmax, dim=1),
+}
+"""Final activations that bind a constant output too, where the loss takes what they return."""
+
+
+def examine(experiment: Experiment, outcome: FitOutcome, seen: Measurements) -> list[Section]:
+    """Every section that can be measured; an interrupted run gets only what its verdict needs, since somebody is waiting.
+
+    ``seen`` is what the recorder measured. The model is left as it was.
+    """
+    dtype = torch.float64 if experiment.settings.precision == "fp64" else None
+    model, criterion = experiment.model, experiment.criterion
+    split: Literal["train", "val"] = "train" if experiment.val is None else "val"
+    source = experiment.train if experiment.val is None else experiment.val
+    output = output_of(model, criterion, source.fixed(MOST_SAMPLES), initial_loss=_initial_loss(seen), dtype=dtype)
+    sections: list[Section | None] = [output, _baseline(experiment, outcome, output)]
+    if outcome.stopped != "interrupted":
+        sections += [
+            input_use(model, criterion, source.fixed(MOST_SAMPLES), split=split, seed=experiment.seed, dtype=dtype),
+            label_signal(experiment.train.fixed(MOST_SAMPLES), task=experiment.task, seed=experiment.seed),
+            mixing(model, source.fixed(MOST_SAMPLES), dtype=dtype),
+        ]
+    return [section for section in sections if section is not None]
+
+
+def _initial_loss(seen: Measurements) -> float | None:
+    gains = seen[StepGains].gains
+    return gains[0].loss_before if gains and gains[0].step == 0 else None
+
+
+def _baseline(experiment: Experiment, outcome: FitOutcome, output: Output | None) -> Baseline | None:
+    """The best constant, evaluated as the model is: on the same samples, in the same blocks."""
+    example = _example(experiment)
+    if output is None or example is None:
+        return None
+    squash = None if output.loss_expects == "logits" else SQUASHED.get(output.final_activation or "")
+    targets = (_placed(experiment, batch) for batch in experiment.train.fixed(MOST_TARGETS))
+    constant = fit_constant(experiment.criterion, targets, example=example, activation=squash)
+    if constant is None:
+        return None
+    evaluate = Evaluator(replace(experiment, model=constant.to(experiment.device), metrics=()))
+    train = evaluate(experiment.train, outcome.remeasured_samples)
+    val = None if experiment.val is None else evaluate(experiment.val)
+    return Baseline(
+        description=constant.description,
+        train_loss=train.loss,
+        val_loss=None if val is None else val.loss,
+        train_blocks=train.blocks,
+        val_blocks=() if val is None else val.blocks,
+    )
+
+
+def _example(experiment: Experiment) -> tuple[Nested, Nested] | None:
+    """One batch's input, and what the model returns for it."""
+    for batch in experiment.train.fixed(EXAMPLE_SAMPLES):
+        given = _placed(experiment, batch)
+        with evaluating(experiment.model):
+            return given.input, experiment.model(given.input)
+    return None
+
+
+def _placed(experiment: Experiment, batch: Batch) -> Batch:
+    place = placer(experiment.device, experiment.settings.precision)
+    return batch if place is None else place(batch)

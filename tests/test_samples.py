@@ -1,0 +1,50 @@
+"""Every sample configuration does what its header promises: the diseased are named, the healthy stay silent."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dltool.core.finding import Severity
+from dltool.core.report import Report
+from dltool.diagnostics.train import TrainOptions, run
+
+SAMPLES = Path(__file__).parents[1] / "sample_configs"
+HEALTHY = sorted(SAMPLES.glob("healthy/*.yaml"))
+BROKEN = sorted(SAMPLES.glob("broken/*.yaml"))
+
+
+def expected(path: Path) -> list[str]:
+    """The findings that a sample's header names after "Expect:"."""
+    line = next(line for line in path.read_text().splitlines() if line.startswith("# Expect: "))
+    return [name.strip() for name in line.removeprefix("# Expect: ").split(",")]
+
+
+def diagnose(path: Path, tmp_path: Path) -> Report:
+    torch.set_num_threads(1)
+    return run(str(path), TrainOptions(run_dir=str(tmp_path / "run")))
+
+
+def test_there_are_samples() -> None:
+    assert len(HEALTHY) >= 9
+    assert len(BROKEN) >= 12
+
+
+@pytest.mark.parametrize("path", HEALTHY, ids=lambda path: path.stem)
+def test_healthy_samples_stay_silent(path: Path, tmp_path: Path) -> None:
+    report = diagnose(path, tmp_path)
+    assert [f.name for f in report.findings if f.severity.rank >= Severity.WARNING.rank] == []
+    assert report.measurements["fit_status"] == "good-fit"
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
+def test_broken_samples_are_named_with_the_cause_first(path: Path, tmp_path: Path) -> None:
+    report = diagnose(path, tmp_path)
+    names = [f.name for f in report.findings]
+    assert names[0] == expected(path)[0], names
+    assert set(expected(path)) <= set(names)
+
+
+@pytest.mark.parametrize("path", HEALTHY + BROKEN, ids=lambda path: path.stem)
+def test_headers_give_the_command_that_runs_them(path: Path) -> None:
+    assert f"# dltool train sample_configs/{path.parent.name}/{path.name}" in path.read_text()
