@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,10 +20,10 @@ from dltool.data.facts import Survey, describe, non_finite_targets, survey_input
 from dltool.data.image_files import ImageFiles
 from dltool.data.inputs import Inputs, prepare_inputs
 from dltool.data.layout import Layout
-from dltool.data.moments import Moments
 from dltool.data.padding import Padding
 from dltool.data.split import split_samples
 from dltool.data.subset import exclude, keep_classes, limit, read_exclusions
+from dltool.data.target_statistics import class_counts, normalize_targets, target_statistics
 from dltool.data.targets import Encoded, Wanted, encode_targets
 from dltool.data.transforms import Normalize, Normalizer, fit_normalizer
 
@@ -184,7 +184,8 @@ def _bundle(parts: list[_Part], surveys: list[Survey], inputs: Inputs, encoded: 
         raise DataError(Problem(message=message, key="normalize", expected="none"))
     moments = surveys[0].moments
     normalizer = None if moments is None else fit_normalizer(options.normalize, moments, layout)
-    parts, target_normalizer = _normalize_targets(parts, encoded, options.normalize_target)
+    values, target_normalizer = normalize_targets([part.values for part in parts], encoded.kind, options.normalize_target)
+    parts = [replace(part, values=part_values) for part, part_values in zip(parts, values, strict=True)]
     labels = tuple(Labels(split=p.name, rows=p.table.rows, values=p.labels) for p in parts if p.labels is not None)
     facts = describe(
         surveys[0],
@@ -204,8 +205,8 @@ def _bundle(parts: list[_Part], surveys: list[Survey], inputs: Inputs, encoded: 
         input_shape=inputs.sample_shape,
         output_size=encoded.width,
         class_names=encoded.class_names,
-        class_counts=_class_counts(parts[0], encoded, ignored),
-        **_target_statistics(parts[0].values),
+        class_counts=class_counts(parts[0].labels, encoded, ignored),
+        **target_statistics(parts[0].values),
         target_shift=None if target_normalizer is None else tuple(target_normalizer.shift.tolist()),
         target_scale=None if target_normalizer is None else tuple(target_normalizer.scale.tolist()),
         integer_inputs=options.tokens,
@@ -230,28 +231,6 @@ def _smaller_batch(train: _Part, options: Options) -> tuple[str, ...]:
     if options.batch_size == "full" or options.batch_size <= n:
         return ()
     return (f"The training data of {n} samples make one batch, smaller than the usual {options.batch_size}.",)
-
-
-def _normalize_targets(parts: list[_Part], encoded: Encoded, how: Normalize) -> tuple[list[_Part], Normalizer | None]:
-    if how == "none":
-        return parts, None
-    if encoded.kind != "regression":
-        message = f"the targets are classes ({encoded.kind}); only measured numbers can be normalised"
-        raise DataError(Problem(message=message, key="normalize_target", expected="none"))
-    values = parts[0].values
-    pieces = values if isinstance(values, list) else [values]
-    moments = Moments(int(pieces[0].shape[-1]))
-    for piece in pieces:
-        moments.add(piece.reshape(-1, piece.shape[-1]).numpy())
-    normalizer = fit_normalizer(how, moments, Layout.FEATURES)
-    assert normalizer is not None
-    return [replace(part, values=_apply(normalizer, part.values)) for part in parts], normalizer
-
-
-def _apply(normalizer: Normalizer, values: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-    if isinstance(values, list):
-        return [normalizer.apply(part, part.ndim) for part in values]
-    return normalizer.apply(values, values.ndim - 1)
 
 
 def _batches(part: _Part, inputs: Inputs, normalizer: Normalizer | None, options: Options, *, training: bool) -> Batches:
@@ -283,27 +262,3 @@ def _batches(part: _Part, inputs: Inputs, normalizer: Normalizer | None, options
     size = len(samples) if options.batch_size == "full" else min(options.batch_size, len(samples))
     shuffle = options.shuffle and training
     return Batches(samples, batch_size=size, seed=options.seed, shuffle=shuffle, augmentation=augmentation)
-
-
-def _class_counts(train: _Part, encoded: Encoded, ignored: int) -> tuple[int, ...] | None:
-    """Samples of every class (two counts for a binary loss); None for a regression and for several labels a sample."""
-    labels = train.labels
-    if not isinstance(labels, Tensor) or encoded.kind == "other" or (encoded.kind == "binary" and encoded.width != 1):
-        return None
-    known = labels[labels != ignored].flatten()
-    if encoded.valid is not None:
-        return tuple(int((known == value).sum()) for value in encoded.valid)
-    return tuple(torch.bincount(known[known >= 0], minlength=encoded.width or 0).tolist())
-
-
-def _target_statistics(values: Tensor | list[Tensor]) -> dict[str, Any]:
-    """Of the training targets as delivered, where they are numbers."""
-    flat = torch.cat([part.flatten() for part in values]) if isinstance(values, list) else values.flatten()
-    if not flat.is_floating_point():
-        return {}
-    moments = Moments(1)
-    moments.add(flat[:, None].numpy())
-    pooled = moments.pooled()
-    return (
-        {} if pooled is None else dict(zip(("target_mean", "target_std", "target_min", "target_max"), pooled, strict=True))
-    )
