@@ -46,6 +46,7 @@ def open_target(
         DataError: its data.
         TargetError: the factory, or a device that is not there.
     """
+    _require_at_least(seed=(seed, 0), epochs=(epochs, 1), steps=(steps, 1))
     options = RunOptions(device=_device(device), seed=seed, epochs=epochs, steps=steps, allow_import=tuple(allow_import))
     if target.endswith(SPEC_SUFFIXES):
         return build_experiment(load(target, overrides), options)
@@ -56,6 +57,16 @@ def open_target(
             Problem(message="overrides change a spec; a factory has none", value=" ".join(overrides), expected="a SPEC.yaml")
         )
     return _from_factory(target, options)
+
+
+def _require_at_least(**given: tuple[int | None, int]) -> None:
+    problems = [
+        Problem(message=f"--{name} is too small", value=str(value), expected=f"at least {least}")
+        for name, (value, least) in given.items()
+        if value is not None and value < least
+    ]
+    if problems:
+        raise TargetError(*problems)
 
 
 def _device(name: str) -> torch.device:

@@ -187,7 +187,7 @@ def test_softmax_without_dim_is_over_the_classes(shape, dim):
         ("{conv2d: {out_channels: 3, kernel_size: 1, groups: 2}}", (2, 4, 4), ["divisible by groups"]),
         ("{gru: {hidden_size: 3, dropout: 0.5}}", (5, 6), ["num_layers of 2"]),
         ("{glu: -1}", (5,), ["even"]),
-        ("{linear: {out_features: 3, name: a}}\n{linear: {out_features: 3, name: a}}", (4,), ["taken", "layers.1.linear.name"]),
+        ("{linear: {out_features: 3, name: a}}\n{relu: {name: a}}", (4,), ["taken", "layers.1.relu.name"]),
         ("{linear: {out_features: 3, name: forward}}", (4,), ["taken"]),
         ("{residual: [flatten]}", (2, 3, 4), ["shortcut"]),
         ("{residual: [relu, {conv1d: {out_channels: 2, kernel_size: 2}}]}", (4,), ["model.layers.0.residual.1"]),

@@ -45,7 +45,7 @@ def case(kind: str) -> tuple[dict, torch.Tensor, torch.Tensor]:
         "margin_ranking": ({"margin": 0.2}, scores[:, :2], signs),
         "cosine_embedding": ({}, scores, signs),
         "triplet_margin": ({}, torch.randn(N, 9), signs),
-        "ctc": ({}, torch.randn(N, 7, C).log_softmax(2), torch.tensor([[1, 2, 0], [3, 0, 0], [1, 1, 2], [2, 0, 0], [3, 1, 0]])),
+        "ctc": ({}, torch.randn(N, 7, C).log_softmax(2), torch.tensor([[1, 2, 0], [3, 0, 0], [1, 1, 2], [2, 0, 0], [3, 1, 0]])),  # noqa: E501
     }  # fmt: skip
     return cases.get(kind, ({}, scores, real))
 

@@ -67,7 +67,7 @@ def test_every_fault_is_told(tmp_path, base):
         build(tmp_path, "  pretrained: {weights: base.safetensors}\n", classes=5)
     text = str(caught.value)
     for part in ("0.bias (6,) is not in the file", "head.weight (5, 6) is not in the file", "did you mean head.weight",
-                 "head.bias is (3,) in the file, (5,) in the model", "spec.yaml:10:", "model.pretrained.weights"):  # fmt: skip
+                 "head.bias is (3,) in the file, (5,) in the model", "spec.yaml:10:", "pretrained.weights"):  # fmt: skip
         assert part in text
 
 

@@ -156,6 +156,6 @@ def test_every_optimizer_is_built_with_its_arguments_and_steps():
             loss.backward()
             return loss
 
-        before = float(closure())
+        before = float(closure().detach())
         optimizer.step(closure)
-        assert float((weight**2).sum()) < before
+        assert float((weight.detach() ** 2).sum()) < before

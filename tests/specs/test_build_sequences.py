@@ -42,7 +42,7 @@ def test_as_if_alone(layers, padding):
 def test_tokens_too():
     torch.manual_seed(0)
     model, _, _ = build(
-        "{embedding: {num_embeddings: 9, embedding_dim: 4}}\n{transformer_encoder_layer: {nhead: 2, dropout: 0}}\nglobal_avg_pool",
+        "{embedding: {num_embeddings: 9, embedding_dim: 4}}\n{transformer_encoder_layer: {nhead: 2, dropout: 0}}\nglobal_avg_pool",  # noqa: E501
         (5,), sequence=True, padded=True, integers=True,
     )  # fmt: skip
     x = torch.randint(9, (4, 5))

@@ -151,6 +151,15 @@ def test_more_classes_than_outputs_is_left_to_the_rules(write):
     assert experiment.facts.out_of_range
 
 
+@pytest.mark.parametrize(("classes", "loss", "out_of_range"), [(2, "bce_with_logits", 0), (3, "cross_entropy", 1)])
+def test_a_single_output_is_yes_or_no_where_there_are_two_classes(write, classes, loss, out_of_range):
+    text = SPEC.replace("classes: 3", f"classes: {classes}").replace("linear: 3", "linear: 1")
+    experiment = open_target(write("a.yaml", text))
+    assert experiment.criterion.name == loss
+    assert len(experiment.facts.out_of_range) >= out_of_range
+    assert bool(experiment.facts.out_of_range) == bool(out_of_range)
+
+
 def test_missing_spec(tmp_path):
     with pytest.raises((SpecError, DataError)):
         open_target(str(tmp_path / "none.yaml"))
@@ -359,6 +368,8 @@ def test_mistakes_around_a_factory_are_told(write, factory, tmp_path):
             assert part in str(caught.value), target
     with pytest.raises(TargetError, match="a factory has none"):
         open_target(good, overrides=["train.epochs=3"])
+    with pytest.raises(TargetError, match=r"--epochs is too small.*\n--steps is too small"):
+        open_target(good, epochs=0, steps=0)
     with pytest.raises(TargetError, match="no such device"):
         open_target(good, device="gpu")
     if not torch.cuda.is_available():

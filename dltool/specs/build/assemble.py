@@ -130,7 +130,7 @@ class Assembly:
         if incoming.padded and not elementwise and layer.kind not in KEEPS_SEQUENCE | MAKES_SEQUENCE | POOLS_TIME:
             raise MisfitError(
                 f"{layer.kind} would mix the padding of sequences of unequal length into their data",
-                expected="a recurrent layer, attention or global pooling before it, or `data.pad.length` and equal lengths",
+                expected="the last step of a recurrent layer, or global pooling, before it",
             )
 
     def _leaving(self, layer: AnyLayer, module: nn.Module, incoming: Incoming) -> Incoming:

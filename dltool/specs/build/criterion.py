@@ -80,7 +80,8 @@ class SumCriterion:
 
     def __call__(self, output: Nested, target: Nested) -> Tensor:
         """The scalar that is trained on."""
-        values = [value * self.terms[term] for term, value in self.term_values(output, target).items()]
+        weights = self.terms
+        values = [v if weights[term] == 1.0 else v * weights[term] for term, v in self.term_values(output, target).items()]
         return values[0] if len(values) == 1 else torch.stack(values).sum()
 
     def term_values(self, output: Nested, target: Nested) -> Mapping[str, Tensor]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from dltool.core.errors import DataError, Problem, UserError
+from dltool.core.measurements import DataFacts
 from dltool.data.dataset import DataBundle
 from dltool.data.facts import with_outputs
 from dltool.probes.nested import place
@@ -24,6 +25,7 @@ from dltool.specs.build.optimizers import DEFAULT_LR, build_optimizer, default_o
 from dltool.specs.build.schedules import RunLength, build_schedule
 from dltool.specs.load import LoadedSpec
 from dltool.specs.schema.base import Target
+from dltool.specs.schema.losses import BceWithLogits
 from dltool.specs.schema.metrics import Metric as MetricSpec
 from dltool.specs.schema.model import Layered
 from dltool.specs.schema.spec import Spec
@@ -144,7 +146,6 @@ class _Parts:
         if criterion is None:
             return None
         metrics = self._metrics(criterion, output)
-        outputs = self._outputs(output)
         if self.collector.problems:
             return None
         return Experiment(
@@ -159,7 +160,7 @@ class _Parts:
             metrics=metrics,
             settings=self._settings(epochs, stopping),
             task=task_kind(criterion, output, self.batch.target),
-            facts=data.facts if outputs is None else with_outputs(data, outputs),
+            facts=self._facts(output, criterion),
             seed=self.seed,
             device=self.options.device,
             spec=self.loaded.resolved,
@@ -192,7 +193,7 @@ class _Parts:
         spec = self.loaded.spec.loss
         target = place(self.batch.target, self.options.device)
         if spec is None:
-            spec = default_loss(target, output)
+            spec = default_loss(target, output, self.data.output_size if self.data.task != "regression" else None)
             self.assumptions.append(f"No loss was given: {spec.kind} was taken, which suits the targets.")
         criterion = build_criterion(spec, self.options.allow_import, channels_last=self._channels_last())
         checked(lambda: criterion(output, target))
@@ -257,6 +258,13 @@ class _Parts:
             watch_overhead=spec.watch.overhead,
             watch_every=spec.watch.every,
         )
+
+    def _facts(self, output: Nested, criterion: SumCriterion) -> DataFacts:
+        """The data's facts, labels judged against the model's outputs."""
+        outputs = self._outputs(output)
+        yes_or_no = self.loaded.spec.loss is None and criterion.name == BceWithLogits.kind
+        data = replace(self.data, valid_labels=(0, 1)) if yes_or_no else self.data
+        return data.facts if outputs is None else with_outputs(data, outputs)
 
     def _outputs(self, output: Nested) -> int | None:
         if not isinstance(output, Tensor) or output.dim() < 2:

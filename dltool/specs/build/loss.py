@@ -53,14 +53,14 @@ def _term(spec: Loss | Target, allowed: Collection[str], *, channels_last: bool)
     return UserTerm(made)
 
 
-def default_loss(target: Nested, output: Nested) -> Loss:
-    """Cross-entropy for integer targets (binary for a single output), MSE for floats."""
+def default_loss(target: Nested, output: Nested, classes: int | None = None) -> Loss:
+    """Cross-entropy for integer targets (binary for a single output and no more than two ``classes``), MSE for floats."""
     if not isinstance(target, Tensor) or not isinstance(output, Tensor):
         raise MisfitError("without a loss of your own, output and target must be tensors", value=type(target).__name__)
     if target.is_floating_point():
         return Mse()
     single = output.dim() <= 1 or (output.shape[1] == 1 and output.numel() == target.numel())
-    return BceWithLogits() if single else CrossEntropy()
+    return BceWithLogits() if single and (classes or 2) <= 2 else CrossEntropy()
 
 
 def task_kind(criterion: SumCriterion, output: Nested, target: Nested) -> TaskKind:
