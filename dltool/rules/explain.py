@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dltool.core.errors import Problem, UserError, closest
 from dltool.rules.base import Rule, Threshold
-from dltool.rules.catalogue import RULES
 
 HEADINGS = ("What it measures", "Why it is bad", "How to fix", "When it is wrong", "References")
 
@@ -24,21 +21,6 @@ class Page:
     sections: tuple[tuple[str, str], ...]
     thresholds: tuple[Threshold, ...]
     explains: tuple[str, ...]
-
-
-def find_rule(word: str, rules: Sequence[type[Rule]] = RULES) -> type[Rule]:
-    """The rule with this id or name, in any case.
-
-    Raises:
-        UserError: when there is none.
-    """
-    wanted = word.lower()
-    for rule in rules:
-        if wanted in {rule.id.lower(), rule.name}:
-            return rule
-    known = [name for rule in rules for name in (rule.name, rule.id)]
-    suggestion = closest(wanted, known) or closest(word.upper(), known)
-    raise UserError(Problem(message="no rule has this id or name", value=repr(word), suggestion=suggestion))
 
 
 def page_of(rule: type[Rule]) -> Page:

@@ -85,7 +85,7 @@ def _good_or_unknown(case: Case) -> Answer:
     if len(curves.train) < least:
         return Answer(
             status="inconclusive",
-            reason=f"{len(curves.train)} measured epochs are too few to judge a curve by",
+            reason=f"too few measured epochs ({len(curves.train)}) to judge a curve by",
             evidence=evidence,
             advice=(f"run at least {least:.0f} epochs",),
         )

@@ -8,6 +8,7 @@ from typing import ClassVar
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import Measurements, Output
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.learnt import learnt
 
 
@@ -45,6 +46,8 @@ class CollapsedRepresentation(Rule):
         spread = measured[Output].spread_ratio
         if spread is None:
             return Skip("the spread of the output was not measured")
+        if FitVerdict in measured and measured[FitVerdict].status == "diverged":
+            return Skip("the run diverged, and its outputs say nothing of what it learnt")
         if spread > self.limits["spread"] or learnt(measured):
             return ()
         return [

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import Layers, Measurements
+from dltool.rules.activations.calls import worst_calls
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.learnt import lowered
 
@@ -14,9 +15,9 @@ from dltool.rules.learnt import lowered
 class DeadRelu(Rule):
     """Units of a ReLU layer that no sample switches on any more.
 
-    What it measures: the share of a layer's units that are dead beyond doubt, over many batches: the upper confidence bound
-    of how often such a unit fires lies below the tolerance that the probe states. A unit that fires rarely is sparse, not
-    dead, and does not count.
+    What it measures: the share of a layer's units that are dead beyond doubt: never seen to fire, over so many samples that
+    the confidence bound of how often it could lies below 1 %. A unit that fires rarely is sparse, not dead, and does not
+    count.
 
     Why it is bad: a dead unit passes no signal and no gradient, so it cannot come back; a layer full of them cuts the net.
 
@@ -79,6 +80,6 @@ class DeadRelu(Rule):
                     "use leaky_relu, elu or gelu",
                 ),
             )
-            for layer, dead in watched
+            for layer, dead in worst_calls(watched)
             if not dead.lower < self.limits["fraction"]
         ]

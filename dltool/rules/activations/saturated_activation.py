@@ -7,22 +7,24 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import Layers, Measurements
+from dltool.rules.activations.calls import worst_calls
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.learnt import lowered
 
 
 class SaturatedActivation(Rule):
-    """Units that sit in the flat part of their activation for every sample.
+    """Units that sit in the flat part of their activation.
 
-    What it measures: the share of a layer's units whose derivative, by the formula of the activation in use, stays near zero
-    for all samples beyond doubt. The output layer does not count: a sure classifier saturates there.
+    What it measures: the share of a layer's units whose derivative, by the formula of the activation in use, is near zero on
+    more than half of the samples, beyond doubt (an exact binomial bound). The output layer does not count: a sure classifier
+    saturates there.
 
     Why it is bad: a flat activation passes no gradient; what lies before it does not learn.
 
     How to fix: smaller initial weights (Xavier for tanh and sigmoid), normalised inputs, a normalisation layer before the
     activation, or another activation.
 
-    When it is wrong: gates of an LSTM or GRU may saturate on purpose, on some samples; only units that do so on all of them
+    When it is wrong: gates of an LSTM or GRU may saturate on purpose, on some samples; only units that do so on most of them
     count. If the run learnt well the finding is lowered to information.
 
     References: Glorot & Bengio 2010, section 3; Rakitianskaia & Engelbrecht 2015, Measuring saturation in neural networks.
@@ -61,7 +63,7 @@ class SaturatedActivation(Rule):
             return Skip("no hidden layer with an activation that can saturate")
         return [
             self.finding(
-                f"at least {flat.lower:.0%} of the {flat.units} units of {layer.name} are saturated on every sample",
+                f"at least {flat.lower:.0%} of the {flat.units} units of {layer.name} are saturated on most samples",
                 severity=lowered(self.severity, measured),
                 where=Where(phase="forward", module=layer.name),
                 cause=f"the input of {layer.activation or layer.kind} is too large for its slope",
@@ -79,6 +81,6 @@ class SaturatedActivation(Rule):
                     "put batch_norm or layer_norm before the activation",
                 ),
             )
-            for layer, flat in watched
+            for layer, flat in worst_calls(watched)
             if not flat.lower < self.limits["fraction"]
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dltool.core.measurements import InputUse, Output
+from dltool.core.measurements import InputUse, Output, Parameters
 from dltool.core.statistics import NORMAL, Interval, mann_kendall_z
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import fall, level
@@ -52,19 +52,20 @@ def no_better_than_trivial(case: Case) -> Answer | None:
     coming = fall(curves.trend, curves.scale)
     points = len(curves.trend)
     falling = coming.significant and mann_kendall_z(curves.trend.tail(0.5, 6).values) < -NORMAL.inv_cdf(0.99)
-    needed = (now.estimate - curves.baseline) / -coming.slope if falling else math.inf
+    goal = curves.baseline - max(now.upper - now.estimate, case.limits["no-better-than-trivial.margin"] * curves.scale)
+    needed = (now.estimate - goal) / -coming.slope if falling else math.inf
     evidence = _evidence(now, curves.baseline, coming.slope)
     if falling and needed <= case.limits["no-better-than-trivial.patience"] * points:
         return Answer(
             status="not-converged",
-            reason=f"the loss has not passed the trivial baseline yet, but is on its way there ({now.estimate:.4g} now)",
+            reason=f"the loss is not clearly below the trivial baseline yet, but on its way ({now.estimate:.4g} now)",
             evidence=evidence | {f"more_{curves.trend.unit}s": max(points, round(2 * needed))},
             advice=("train longer, or raise the learning rate",),
         )
-    if points < case.limits["inconclusive.epochs"]:
+    if points < case.limits["inconclusive.epochs"] and not _all_frozen(case):
         return Answer(
             status="inconclusive",
-            reason=f"{points} {curves.trend.unit}s are too few to tell whether the loss will pass the trivial baseline",
+            reason=f"too few {curves.trend.unit}s ({points}) to tell whether the loss will pass the trivial baseline",
             evidence=evidence,
             advice=(f"run at least {case.limits['inconclusive.epochs']:.0f} epochs",),
         )
@@ -107,6 +108,11 @@ def _beats(case: Case, curve: Curve, baseline: float, blocks: tuple[float, ...])
     now = level(curve, case.confidence, blocks)
     margin = case.limits["no-better-than-trivial.margin"] * case.curves.scale
     return now.upper < baseline and now.estimate < baseline - margin
+
+
+def _all_frozen(case: Case) -> bool:
+    parameters = case.measured.get(Parameters)
+    return parameters is not None and not any(p.requires_grad for p in parameters.parameters)
 
 
 def _evidence(now: Interval, baseline: float, slope: float | None) -> dict[str, object]:

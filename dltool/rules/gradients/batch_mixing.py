@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import Measurements, Mixing
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.learnt import failed
 
 
 class BatchMixing(Rule):
@@ -47,6 +49,8 @@ class BatchMixing(Rule):
         mixing = measured[Mixing]
         if mixing.batch_size < 2:
             return Skip("a batch of one sample has nothing to mix")
+        if math.isnan(mixing.largest_change_ratio) and failed(measured):
+            return Skip("the outputs of the spoilt model are not finite")
         if mixing.largest_change_ratio <= self.limits["change"]:
             return ()
         return [

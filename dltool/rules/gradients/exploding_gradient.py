@@ -62,7 +62,9 @@ class ExplodingGradient(Rule):
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
+        "surprising-initial-loss",
         "learning-rate-too-high",
+        "collapsed-representation",
         "dead-relu",
         "saturated-activation",
         "non-finite-forward",

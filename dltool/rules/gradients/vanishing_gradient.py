@@ -61,6 +61,7 @@ class VanishingGradient(Rule):
     explains: ClassVar[tuple[str, ...]] = (
         "parameter-not-updated",
         "learning-rate-too-low",
+        "collapsed-representation",
         "underfitting",
         "not-converged",
         "plateau",

@@ -56,7 +56,7 @@ class SurprisingInitialLoss(Rule):
             self.finding(
                 f"the loss starts at {start:.3g}, where {expected:.3g} is to be expected of a net that knows nothing",
                 severity=lowered(self.severity, measured),
-                where=Where(phase="loss", step=0),
+                where=Where(phase="loss"),
                 evidence={"initial_loss": start, "expected_initial_loss": expected},
                 limit={"ratio": self.limits["ratio"]},
                 advice=("initialise the output layer with smaller weights (normal: {std: 0.01})", "normalise the inputs"),
