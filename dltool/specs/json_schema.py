@@ -42,7 +42,7 @@ def spec_schema() -> Json:
     return {
         "$schema": DRAFT,
         "title": "dltool spec",
-        **root,
+        "allOf": [root],
         "definitions": {"reference": _REFERENCE, **dict(sorted(definitions.made.items()))},
     }
 

@@ -19,6 +19,7 @@ from dltool.specs.nodes import KeyPath, Node, follow
 from dltool.specs.places import is_path, place_at
 from dltool.specs.problems import problems_of
 from dltool.specs.references import resolve
+from dltool.specs.rule_names import problems_with_names
 from dltool.specs.schema.spec import Spec
 
 
@@ -70,6 +71,7 @@ def _finish(root: Node, path: str, overrides: Sequence[str], environment: Mappin
     resolved = tree.plain()
     try:
         spec = Spec.model_validate(resolved)
+        problems += problems_with_names(spec.rules, tree)
     except ValidationError as error:
         already = {problem.key for problem in problems}
         problems += [p for p in problems_of(error.errors(include_url=False), tree) if p.key not in already]

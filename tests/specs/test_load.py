@@ -249,6 +249,15 @@ def test_data_has_to_make_sense(data, message):
     assert any(message in line for line in lines(f"data: {data}\n" + MODEL))
 
 
+def test_rules_that_are_named_have_to_exist():
+    text = "rules:\n  ignore: {class-imbalanse: known, GRD: known}\n  thresholds: {dead-relu.fractoin: 0.4}\n"
+    ignored, limit = lines(DATA + MODEL + text)
+    assert ignored.startswith("spec.yaml:4:12: rules.ignore.class-imbalanse: no rule has this id, name or prefix")
+    assert ignored.endswith("did you mean 'class-imbalance'?")
+    assert limit.startswith("spec.yaml:5:16: rules.thresholds.dead-relu.fractoin: no rule has this threshold")
+    assert limit.endswith("did you mean 'dead-relu.fraction'?")
+
+
 def test_short_forms_of_data():
     data = load_text(f"data: {{npz: a.npz, split: 10, pad: true}}\n{MODEL}", "a.yaml").spec.data
     assert (data.source.path, data.split.val, data.pad.value) == ("a.npz", 10, 0.0)
