@@ -23,7 +23,8 @@ _PLAIN = {
 
 def describe(field: FieldInfo) -> str:
     """One phrase for everything that the field takes, such as ``a whole number of at least 1, or full``."""
-    return _describe(field.annotation, field.metadata)
+    example = f" such as {field.examples[0]}" if field.examples else ""
+    return _describe(field.annotation, field.metadata) + example
 
 
 def _describe(annotation: Any, marks: Iterable[Any]) -> str:

@@ -77,7 +77,7 @@ class Target(SpecModel):
     """``_target_: package.module.name`` and its arguments: the user's own code, run only with ``--allow-import``."""
 
     kind: ClassVar[str] = TARGET_KEY
-    target: str = Field(alias="_target_", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
+    target: str = Field(alias="_target_", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", examples=["package.module.Class"])
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments, handed over as they are."""
 

@@ -12,7 +12,7 @@ from dltool.specs.schema.types import Flag, NonNegative
 class Layer(Named):
     """A layer of a model; ``name`` is its module's name (its position in the list where absent)."""
 
-    name: str | None = Field(default=None, strict=True, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    name: str | None = Field(default=None, strict=True, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["head"])
 
 
 class Weighted(Layer):
