@@ -46,5 +46,7 @@ def test_broken_samples_are_named_with_the_cause_first(path: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("path", HEALTHY + BROKEN, ids=lambda path: path.stem)
-def test_headers_give_the_command_that_runs_them(path: Path) -> None:
-    assert f"# dltool train sample_configs/{path.parent.name}/{path.name}" in path.read_text()
+def test_headers_give_the_schema_and_the_command_that_runs_them(path: Path) -> None:
+    modeline, command, *_ = path.read_text().splitlines()
+    assert modeline == "# yaml-language-server: $schema=../../docs/spec.schema.json"
+    assert command.startswith(f"# dltool train sample_configs/{path.parent.name}/{path.name}")
