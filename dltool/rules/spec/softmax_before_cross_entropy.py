@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import Measurements, Output
+from dltool.core.measurements import Measurements, Output, Task
 from dltool.rules.base import Rule, Skip
 
 
@@ -30,7 +30,7 @@ class SoftmaxBeforeCrossEntropy(Rule):
     id = "SPC101"
     name = "softmax-before-cross-entropy"
     severity = Severity.ERROR
-    needs = (Output,)
+    needs = (Output, Task)
     explains: ClassVar[tuple[str, ...]] = (
         "vanishing-gradient",
         "learning-rate-too-low",
@@ -45,7 +45,9 @@ class SoftmaxBeforeCrossEntropy(Rule):
         output = measured[Output]
         if output.loss_expects == "unknown" or output.rows_sum_to_one is None:
             return Skip("what the loss expects, or whether the outputs are rows of class scores, is not known")
-        if output.loss_expects != "logits" or not (output.rows_sum_to_one and output.non_negative):
+        if "cross_entropy" not in measured[Task].loss or output.loss_expects != "logits":
+            return ()
+        if not (output.rows_sum_to_one and output.non_negative):
             return ()
         return [
             self.finding(

@@ -1,0 +1,77 @@
+import math
+from dataclasses import replace
+
+import pytest
+from rule_sections import GOOD, NOTHING, OUTPUT, fit, judged, layer, share
+
+from dltool.core.finding import Severity
+from dltool.core.measurements import Layers
+from dltool.rules.activations.collapsed_representation import CollapsedRepresentation
+from dltool.rules.activations.dead_relu import DeadRelu
+from dltool.rules.activations.saturated_activation import SaturatedActivation
+from dltool.rules.base import Skip
+
+
+def layers(*records):
+    return Layers(layers=records)
+
+
+@pytest.mark.parametrize(
+    ("dead", "fires"),
+    [
+        (share(1.0), True),
+        (share(0.4), True),
+        (share(math.nan), True),
+        (share(math.inf), True),
+        (share(0.399), False),
+        (share(0.0, seen=0.9), False),  # sparse: seldom seen to fire, and not proven dead
+    ],
+)
+def test_dead_units_count_once_they_are_proven(dead, fires):
+    findings = judged(DeadRelu, layers(layer(dead=dead)), NOTHING)
+    assert [f.where.module for f in findings] == ["relu"] * fires
+
+
+def test_dead_relu_of_a_run_that_learnt_is_a_warning_and_the_threshold_is_the_users():
+    one = layers(layer(dead=share(0.5)))
+    assert judged(DeadRelu, one, NOTHING)[0].severity is Severity.ERROR
+    assert judged(DeadRelu, one, GOOD)[0].severity is Severity.WARNING
+    assert judged(DeadRelu, one, NOTHING, fraction=0.6) == []
+
+
+def test_output_layers_and_other_activations_are_left_out():
+    assert isinstance(judged(DeadRelu, layers(layer(dead=share(1.0), is_output=True), layer("tanh"))), Skip)
+    assert isinstance(judged(SaturatedActivation, layers(layer(saturated=share(1.0), is_output=True))), Skip)
+
+
+def test_a_shared_relu_is_judged_once_by_its_worst_call():
+    shared = layers(layer(dead=share(0.5)), layer(dead=share(0.9), call=1), layer("other", dead=share(0.6)))
+    findings = judged(DeadRelu, shared)
+    assert [(f.where.module, f.evidence["dead_lower"]) for f in findings] == [("relu", 0.9), ("other", 0.6)]
+
+
+@pytest.mark.parametrize(("lower", "fires"), [(0.5, True), (0.49, False), (1.0, True), (math.nan, True)])
+def test_saturated(lower, fires):
+    tanh = layers(layer("tanh", "Tanh", activation="tanh", saturated=share(lower)))
+    assert len(judged(SaturatedActivation, tanh, NOTHING)) == fires
+    assert all(f.severity is Severity.INFO for f in judged(SaturatedActivation, tanh, GOOD))
+
+
+@pytest.mark.parametrize(
+    ("spread", "verdict", "fires"),
+    [
+        (0.0, NOTHING, True),
+        (1e-4, NOTHING, True),
+        (1.1e-4, NOTHING, False),
+        (math.nan, NOTHING, True),
+        (1e-5, GOOD, False),  # a target that hardly varies around a large mean
+        (0.05, NOTHING, False),  # a fresh net
+    ],
+)
+def test_collapsed(spread, verdict, fires):
+    assert len(judged(CollapsedRepresentation, replace(OUTPUT, spread_ratio=spread), verdict)) == fires
+
+
+def test_collapse_is_not_judged_where_it_was_not_measured_or_the_run_blew_up():
+    assert isinstance(judged(CollapsedRepresentation, replace(OUTPUT, spread_ratio=None)), Skip)
+    assert isinstance(judged(CollapsedRepresentation, replace(OUTPUT, spread_ratio=0.0), fit("diverged")), Skip)
