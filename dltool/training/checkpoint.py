@@ -49,6 +49,8 @@ def restore(experiment: Experiment, state: dict[str, Any]) -> None:
         experiment.optimizer.load_state_dict(state["optimizer"])
         for name, value in state["optimizer_own"].items():
             setattr(experiment.optimizer, name, value)
+        # torch's schedules warn when they are stepped before the optimizer: it was stepped, in another process
+        experiment.optimizer._opt_called = True  # type: ignore[attr-defined]  # noqa: SLF001
     if experiment.schedule is not None:
         experiment.schedule.scheduler.load_state_dict(state["schedule"])
     if experiment.scaler is not None:
@@ -59,7 +61,7 @@ def own_attributes(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """What a user's optimizer keeps outside ``state`` (a step count, a running average) and ``state_dict`` leaves out."""
     if type(optimizer).__module__.startswith("torch.optim"):
         return {}
-    common = vars(torch.optim.SGD([torch.zeros(1)], lr=0.1)).keys()
+    common = {*vars(torch.optim.SGD([torch.zeros(1)], lr=0.1)), "_opt_called"}
     return {
         name: value
         for name, value in vars(optimizer).items()

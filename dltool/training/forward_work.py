@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +36,15 @@ class ForwardWork:
 
 def measure(evaluator: Evaluator, source: BatchSource) -> ForwardWork:
     """Count one evaluated batch of ``source``; the model is left as it was."""
+    return count(lambda: evaluator(source, limit=evaluator.batch_size(source) or 1).samples)
+
+
+def count(forward: Callable[[], int]) -> ForwardWork:
+    """Count one forward pass; ``forward`` runs it and returns its samples."""
     counter = _Counter()
     with counter:
-        evaluation = evaluator(source, limit=evaluator.batch_size(source) or 1)
-    return ForwardWork(operators=counter.operators, flops_per_sample=counter.flops / max(evaluation.samples, 1))
+        samples = forward()
+    return ForwardWork(operators=counter.operators, flops_per_sample=counter.flops / max(samples, 1))
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]

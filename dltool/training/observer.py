@@ -52,4 +52,4 @@ class Observer:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what ``state_dict`` gave."""
+        """Take up what ``state_dict`` gave, after ``run_start``; the tensors come back on the CPU."""

@@ -42,7 +42,7 @@ class SpikeDetector:
         self.spikes: list[Spike] = []
 
     def add(self, step: int, loss: float) -> None:
-        """Judge one finite loss by the steps before it; steps in a row above the limit are one spike, at its highest loss."""
+        """Judge one finite loss by the steps before it; steps in a row above the limit are one spike, the highest."""
         if loss > self._limit:
             self._record(step, loss)
         else:
