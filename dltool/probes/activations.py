@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -36,10 +36,14 @@ class Network:
     @contextmanager
     def learning_places(self, batch: int | None) -> Iterator[None]:
         """Forward passes within note every place that was not seen before; ``batch`` is their number of samples."""
+        self.begin(batch)
+        with visiting({"": self.model}, on_output=self._note_outputs), visiting(self.modules, on_output=self.note):
+            yield
+
+    def begin(self, batch: int | None) -> None:
+        """A forward pass of ``batch`` samples begins, whose runs will be noted one by one."""
         self._last, self._batch = None, batch
         self._storages.clear()
-        with visiting({"": self.model}, on_output=self._note_outputs), visiting(self.modules, on_output=self._note):
-            yield
 
     def final(self) -> Place | None:
         """The place that makes the model's output; None where something else, a function, comes after every module."""
@@ -59,7 +63,8 @@ class Network:
         self.places = {place.key: place for place in places}
         self.outputs = {(path, call) for path, call in state["outputs"]}
 
-    def _note(self, run: Run) -> None:
+    def note(self, run: Run) -> None:
+        """Add the place of this run if it was not seen before."""
         if run.call >= MOST_CALLS:
             return
         known = self.places.get(key_of(run))
@@ -78,57 +83,61 @@ class Network:
         self.outputs.update(key for key in keys if key is not None)
 
 
-@dataclass(slots=True)
 class Moments:
     """Mean and standard deviation of every place's output in one pass, over samples, positions and units together.
 
     A shared layer that runs several times is seen at its first run.
     """
 
-    network: Network
-    means: dict[Key, Tensor] = field(default_factory=dict)
-    stds: dict[Key, Tensor] = field(default_factory=dict)
-    idle: dict[Key, Tensor] = field(default_factory=dict)
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._means: dict[Key, Tensor] = {}
+        self._lengths: dict[Key, Tensor] = {}
+        self._sizes: dict[Key, int] = {}
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Measure the forward pass within."""
-        with visiting(self.network.modules, on_output=self._see):
+    def watching(self, batch: int | None) -> Iterator[None]:
+        """Measure the forward pass of ``batch`` samples within; places that are new to the network are added to it."""
+        self._network.begin(batch)
+        with visiting(self._network.modules, on_output=self._see):
             yield
 
     def _see(self, run: Run) -> None:
+        self._network.note(run)
         key = key_of(run)
         output = first_tensor(run.output)
         if (
             output is None
             or run.call >= MOST_CALLS
-            or key in self.means
+            or key in self._means
             or not output.is_floating_point()
             or not output.numel()
         ):
             return
-        self.means[key], self.stds[key] = moments(output)
+        self._means[key], self._lengths[key] = centred(output)
+        self._sizes[key] = output.numel()
 
     def values(self) -> dict[Key, tuple[float, float]]:
-        """The numbers, fetched from the device at once."""
-        if not self.means:
+        """Mean and (population) standard deviation by place, fetched from the device at once."""
+        if not self._means:
             return {}
-        flat = torch.stack([*self.means.values(), *self.stds.values()]).tolist()
-        half = len(self.means)
-        return {key: (flat[i], flat[half + i]) for i, key in enumerate(self.means)}
+        numbers = torch.stack([*self._means.values(), *self._lengths.values()]).tolist()
+        means, lengths = numbers[: len(self._means)], numbers[len(self._means) :]
+        return {
+            key: (mean, length / size**0.5)
+            for (key, size), mean, length in zip(self._sizes.items(), means, lengths, strict=True)
+        }
 
 
-def moments(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and (population) standard deviation as float64 scalars on the values' device.
+def centred(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean, and the norm of what remains without it.
 
-    In two passes, the mean taken off first; ``torch.var_mean`` is fifty times as slow on the CPU.
+    Two passes, which do not cancel where the mean is large; ``torch.var_mean`` is many times as slow on the CPU.
     """
     values = values.detach()
-    if values.dtype in (torch.float16, torch.bfloat16):
-        values = values.float()
+    values = values.float() if values.element_size() == 2 else values
     mean = values.mean()
-    spread = torch.linalg.vector_norm(values - mean) / values.numel() ** 0.5
-    return mean.double(), spread.double()
+    return mean, torch.linalg.vector_norm(values - mean)
 
 
 class IdleCounts:

@@ -133,12 +133,12 @@ def _from_parameters(case: _Case, step: int) -> NonFiniteEvent | None:
     if case.acquitted():
         return None
     if all(suspects[name].grad is None for name in suspects):
-        return event_at("parameter", step, suspects[names[0]].detach(), **_holder(names[0]))
+        return event_at("parameter", step, suspects[names[0]].detach(), **holder(names[0]))
     gradients = bad_gradients(case.model, case.allow)
     if gradients:
         # Backward runs from the loss to the input, so the last of them got its bad value first.
-        return event_at("backward", step - 1, suspects[gradients[-1]].grad, **_holder(gradients[-1]))
-    return event_at("optimizer", step - 1, suspects[names[0]].detach(), **_holder(names[0]))
+        return event_at("backward", step - 1, suspects[gradients[-1]].grad, **holder(gradients[-1]))
+    return event_at("optimizer", step - 1, suspects[names[0]].detach(), **holder(names[0]))
 
 
 def _from_buffers(case: _Case, step: int) -> NonFiniteEvent | None:
@@ -149,7 +149,7 @@ def _from_buffers(case: _Case, step: int) -> NonFiniteEvent | None:
     case.overrides |= {name: mended(buffers[name], 1.0) for name in names}
     if case.acquitted():
         return None
-    return event_at("buffer", step, buffers[names[0]], **_holder(names[0]))
+    return event_at("buffer", step, buffers[names[0]], **holder(names[0]))
 
 
 def _from_forward(case: _Case, step: int) -> NonFiniteEvent:
@@ -173,5 +173,6 @@ def _bad_term(terms: Mapping[str, Tensor]) -> str | None:
     return next((name for name, value in terms.items() if not is_finite(value)), None)
 
 
-def _holder(name: str) -> dict[str, object]:
+def holder(name: str) -> dict[str, object]:
+    """The place of a parameter or buffer, by its name."""
     return {"parameter": name, "module": name.rpartition(".")[0]}

@@ -8,6 +8,7 @@ out non-finite can be run again, and does nothing else.
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -27,24 +28,34 @@ from dltool.core.measurements import (
     Watch,
 )
 from dltool.probes.activations import Moments, Network
-from dltool.probes.finite import is_allowed
+from dltool.probes.finite import is_finite
 from dltool.probes.nested import batch_size
-from dltool.probes.nonfinite import bad_buffers, bad_gradients, bad_parameters, event_at, locate_bad_loss
+from dltool.probes.nonfinite import bad_buffers, bad_gradients, bad_parameters, event_at, holder, locate_bad_loss
 from dltool.probes.parameters import BeforeUpdate, fingerprint, named_parameters, norms, total_norm
 from dltool.probes.preserve import TorchRandom, device_of, preserved
 from dltool.probes.residual import Residuals
-from dltool.training.evaluate import Evaluator
 from dltool.training.experiment import Batch, Experiment, Nested
-from dltool.training.forward_work import measure
+from dltool.training.forward_work import ForwardWork, count
 from dltool.training.observer import Observer, StepInfo
 from dltool.training.recorder_audit import Audit, audit
-from dltool.training.recorder_plan import LookPlan, Sizes, audit_batches, look_flops, plan_looks, step_flops
+from dltool.training.recorder_plan import (
+    FEWEST_AUDIT_BATCHES,
+    LookPlan,
+    Sizes,
+    audit_batches,
+    look_flops,
+    plan_looks,
+    step_flops,
+)
 from dltool.training.recorder_records import ActivationSeries, layer_records, parameter_records
 from dltool.training.recorder_series import ParameterSeries
 from dltool.training.recorder_symmetry import SymmetryWatch
 
 MOST_EVENTS = 8
 """Non-finite events kept: the first ones tell the story."""
+
+ROUNDINGS = 4.0
+"""Machine epsilons that a mean over a batch is off by."""
 
 
 @dataclass(slots=True)
@@ -77,7 +88,8 @@ class Recorder(Observer):
         self._prints: dict[str, int] = {}
         self._odd_buffers: tuple[str, ...] = ()
         self._plan: LookPlan | None = None
-        self._audit_batches = 0
+        self._audit_batches = FEWEST_AUDIT_BATCHES
+        self._steps_planned = 0
         self._next = 0
         self._updates = 0
         self._random: TorchRandom | None = None
@@ -88,27 +100,10 @@ class Recorder(Observer):
         """The loss of step 0, before the first update; None until then."""
 
     def run_start(self, steps_planned: int, steps_per_epoch: int) -> None:
-        """Decide where to look, from sizes alone, and remember what the weights were."""
+        """Remember what the weights and buffers were."""
         del steps_per_epoch
-        settings, source = self._experiment.settings, self._experiment.train
+        self._steps_planned = steps_planned
         self._device = device_of(self._model)
-        work = measure(Evaluator(self._experiment), source)
-        size = source.batch_size or 1
-        step = step_flops(work, size) * settings.accumulate
-        sizes = self._sizes()
-        self._plan = plan_looks(
-            steps=steps_planned,
-            look=look_flops(work, sizes, size),
-            step=step,
-            overhead=settings.watch_overhead,
-            every=settings.watch_every,
-        )
-        self._audit_batches = audit_batches(
-            steps=steps_planned,
-            audit=look_flops(work, Sizes(places=sizes.places, parameters=0, elements=0), size),
-            step=step,
-            overhead=settings.watch_overhead,
-        )
         self._prints = {p.name: fingerprint(p.tensor) for p in self._parameters}
         self._odd_buffers = tuple(bad_buffers(self._model))
         self._symmetry.start()
@@ -119,10 +114,8 @@ class Recorder(Observer):
         self._look = None
         self._looking = info.step == self._next
         if self._looking:
-            assert self._plan is not None
-            self._next = self._plan.next_after(info.step)
-            if not self._network.places:
-                self._learn(batch)
+            plan = self._plan or self._learn(batch)
+            self._next = plan.next_after(info.step)
 
     def backward_end(self, info: StepInfo) -> None:
         """On a look: norms of the gradients, and samples to compare with after the update."""
@@ -144,7 +137,7 @@ class Recorder(Observer):
             return
         update = look.before.compare()
         self._series.add(look.step, gradients=look.gradients, weights=look.weights, updates=update.lengths)
-        self._check_finite(info.step)
+        self._check_finite(look)
         loss_after = self._try_again(batch)
         if self._experiment.settings.accumulate == 1:
             self._gains.append(
@@ -153,7 +146,7 @@ class Recorder(Observer):
                     loss_before=loss,
                     predicted_change=update.predicted_change,
                     actual_change=loss_after - loss,
-                    resolution=4.0 * abs(loss) * torch.finfo(torch.bfloat16 if self._bf16 else self._dtype()).eps,
+                    resolution=ROUNDINGS * abs(loss) * torch.finfo(torch.bfloat16 if self._bf16 else self._dtype()).eps,
                 )
             )
 
@@ -206,7 +199,6 @@ class Recorder(Observer):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on bit for bit."""
-        assert self._plan is not None
         return {
             "plan": encode(self._plan),
             "audit_batches": self._audit_batches,
@@ -228,7 +220,7 @@ class Recorder(Observer):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what ``state_dict`` gave; called after ``run_start``."""
-        self._plan = decode(LookPlan, state["plan"])
+        self._plan = None if state["plan"] is None else decode(LookPlan, state["plan"])
         self._audit_batches, self._next, self._updates = state["audit_batches"], state["next"], state["updates"]
         self.initial_loss = next(iter(state["initial_loss"].tolist()), None)
         self._series.load_state_dict(state["series"])
@@ -242,51 +234,67 @@ class Recorder(Observer):
         self._prints = dict(state["prints"])
         self._odd_buffers = tuple(state["odd_buffers"])
 
-    def _sizes(self) -> Sizes:
-        return Sizes(
-            places=len(self._network.modules),
-            parameters=len(self._parameters),
-            elements=sum(p.tensor.numel() for p in self._parameters),
-        )
+    def _learn(self, batch: Batch) -> LookPlan:
+        """Forward passes before the first step: which modules run in which order, and how much work that is."""
+        samples = batch_size(batch.input) or 1
 
-    def _learn(self, batch: Batch) -> None:
-        """One more forward pass before the first step: which modules run, in which order, on a residual branch or not."""
-        with (
-            preserved(self._model, replay=self._random),
-            self._precision(),
-            self._network.learning_places(batch_size(batch.input)),
-            self._residuals.finding(),
-        ):
+        def forward() -> int:
             self._model(batch.input)
+            return samples
+
+        with preserved(self._model, replay=self._random), self._precision():
+            with self._network.learning_places(samples):
+                work = count(forward)
+            with self._residuals.finding():  # on its own, for what it computes is not the model's work
+                forward()
+        self._plan = self._planned(work, samples)
+        return self._plan
+
+    def _planned(self, work: ForwardWork, samples: int) -> LookPlan:
+        """When to look, and how long the pass at the end may be."""
+        settings, places = self._experiment.settings, len(self._network.places)
+        step = step_flops(work, samples) * settings.accumulate
+        elements = sum(p.tensor.numel() for p in self._parameters)
+        self._audit_batches = audit_batches(
+            steps=self._steps_planned,
+            audit=look_flops(work, Sizes(places=places, parameters=0, elements=0), samples),
+            step=step,
+            overhead=settings.watch_overhead,
+        )
+        return plan_looks(
+            steps=self._steps_planned,
+            look=look_flops(work, Sizes(places=places, parameters=len(self._parameters), elements=elements), samples),
+            step=step,
+            overhead=settings.watch_overhead,
+            every=settings.watch_every,
+        )
 
     def _try_again(self, batch: Batch) -> float:
         """The step's batch again, in the same mode and with the same random state, now that the weights have moved."""
         moments = Moments(self._network)
         with preserved(self._model, replay=self._random if self._experiment.settings.accumulate == 1 else None):
-            with self._precision(), self._network.learning_places(batch_size(batch.input)), moments.watching():
+            with self._precision(), moments.watching(batch_size(batch.input)):
                 loss = self._experiment.criterion(self._model(batch.input), batch.target)
             self._activations.add(moments.values())
             return float(loss)
 
-    def _check_finite(self, step: int) -> None:
-        allow = self._experiment.allow_nonfinite
+    def _check_finite(self, look: _Look) -> None:
+        """Gradients, weights and buffers after the update: all at once, then one by one if there is something to find."""
+        values = [p.tensor.detach() for p in self._parameters] + list(self._model.buffers())
+        if all(map(math.isfinite, look.gradients)) and is_finite(values):
+            return
+        allow, step = self._experiment.allow_nonfinite, look.step
         tensors = {p.name: p.tensor for p in self._parameters}
         gradients = bad_gradients(self._model, allow)
-        weights = [] if gradients else bad_parameters(self._model, allow)
+        weights = bad_parameters(self._model, allow)
         if gradients:
-            self._report(
-                event_at(
-                    "backward", step, tensors[gradients[-1]].grad, parameter=gradients[-1], module=_owner(gradients[-1])
-                )
-            )
+            self._report(event_at("backward", step, tensors[gradients[-1]].grad, **holder(gradients[-1])))
         elif weights:
-            self._report(
-                event_at("optimizer", step, tensors[weights[0]].detach(), parameter=weights[0], module=_owner(weights[0]))
-            )
+            self._report(event_at("optimizer", step, tensors[weights[0]].detach(), **holder(weights[0])))
         buffers = dict(self._model.named_buffers())
         for name in bad_buffers(self._model, allow):
-            if name not in self._odd_buffers and not is_allowed(name, allow):
-                self._report(event_at("buffer", step, buffers[name], parameter=name, module=_owner(name)))
+            if name not in self._odd_buffers:
+                self._report(event_at("buffer", step, buffers[name], **holder(name)))
 
     def _report(self, event: NonFiniteEvent) -> None:
         seen = {(e.phase, e.module, e.parameter) for e in self._events}
@@ -303,7 +311,3 @@ class Recorder(Observer):
 
     def _dtype(self) -> torch.dtype:
         return next((p.tensor.dtype for p in self._parameters if p.tensor.is_floating_point()), torch.float32)
-
-
-def _owner(parameter: str) -> str:
-    return parameter.rpartition(".")[0]

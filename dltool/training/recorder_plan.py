@@ -18,15 +18,18 @@ AUDIT_SHARE = 0.15
 LOOK_SHARE = 1.0 - REMEASURING_SHARE - AUDIT_SHARE
 """Parts of ``watch.overhead``: for the pass over unaugmented samples at the end, and for the looks."""
 
-FEWEST_LOOKS = 16
-"""Looks that every run gets, so that a short one is seen at all; of a few hundred steps they take more than the budget."""
+SHORT_RUN_LOOKS = 16
+SHORT_RUN_FLOPS = 5e8
+"""A short run gets up to 16 looks beyond its budget as long as they stay below some 50 ms of work (5e8 FLOP)."""
+FEWEST_LOOKS = 4
+"""Looks that every run gets, however dear they are."""
 MOST_LOOKS = 512
 """Looks beyond it would only lengthen the report."""
 FEWEST_AUDIT_BATCHES = 4
 
 LOOK_OPERATORS = 60.0
-PLACE_OPERATORS = 12.0
-PARAMETER_OPERATORS = 20.0
+PLACE_OPERATORS = 10.0
+PARAMETER_OPERATORS = 15.0
 """Operators' worth of time (about 5 µs each) that a look takes once, for every place and for every parameter."""
 ELEMENT_FLOPS = 20.0
 """FLOP's worth of time that a look takes for every element of a parameter: two norms in float64."""
@@ -87,8 +90,9 @@ def plan_looks(*, steps: int, look: float, step: float, overhead: float, every: 
     """
     if every is not None:
         return LookPlan(every=every, doublings=0)
-    affordable = math.floor(LOOK_SHARE * overhead * steps * step / look) if look > 0 else MOST_LOOKS
-    looks = max(FEWEST_LOOKS, min(MOST_LOOKS, affordable)) if overhead > 0 else 1
+    affordable = math.floor(LOOK_SHARE * overhead * steps * step / look)
+    unnoticed = min(SHORT_RUN_LOOKS, math.floor(SHORT_RUN_FLOPS / look))
+    looks = max(FEWEST_LOOKS, unnoticed, min(MOST_LOOKS, affordable)) if overhead > 0 else 1
     doublings = looks // 2
     interval = max(1, math.ceil(steps / looks))
     while len(LookPlan(every=interval, doublings=doublings).looks(steps)) > looks:
@@ -98,5 +102,6 @@ def plan_looks(*, steps: int, look: float, step: float, overhead: float, every: 
 
 def audit_batches(*, steps: int, audit: float, step: float, overhead: float) -> int:
     """Batches that the pass at the end may take, given the work of one of them."""
-    affordable = math.floor(AUDIT_SHARE * overhead * steps * step / audit) if audit > 0 else FEWEST_AUDIT_BATCHES
-    return max(FEWEST_AUDIT_BATCHES, affordable)
+    affordable = math.floor(AUDIT_SHARE * overhead * steps * step / audit)
+    unnoticed = math.floor(SHORT_RUN_FLOPS / audit)
+    return max(FEWEST_AUDIT_BATCHES, unnoticed, affordable)
