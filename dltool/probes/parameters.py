@@ -71,7 +71,7 @@ def norms(values: Iterable[Tensor | None]) -> list[float]:
     return [NO_GRADIENT if tensor is None else next(numbers) for tensor in tensors]
 
 
-def _lengths(tensors: Sequence[Tensor]) -> Tensor:
+def _lengths(tensors: list[Tensor]) -> Tensor:
     # One call for all of them: on a small model the calls are what a look costs.
     return torch.stack(torch._foreach_norm(tensors, 2, dtype=torch.float64))  # noqa: SLF001 - how torch clips gradients
 
@@ -117,9 +117,7 @@ class BeforeUpdate:
         changes = [sample(p) - weight for p, weight in zip(self._parameters, self._weights, strict=True)]
         scales = [p.numel() / max(1, change.numel()) for p, change in zip(self._parameters, changes, strict=True)]
         sampled = zip(self._gradients, changes, scales, strict=True)
-        slopes = [
-            torch.dot(gradient, change).double() * scale for gradient, change, scale in sampled if gradient is not None
-        ]
+        slopes = [torch.dot(slope, change).double() * scale for slope, change, scale in sampled if slope is not None]
         lengths = [length * scale**0.5 for length, scale in zip(_lengths(changes).tolist(), scales, strict=True)]
         return Update(lengths, float(torch.stack(slopes).sum()) if slopes else 0.0)
 

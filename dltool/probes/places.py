@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dltool.probes.hooks import Run, kind_of
 from dltool.probes.nested import first_tensor
-from dltool.probes.saturation import judge_of
+from dltool.probes.saturation import activation_name
 
 CHANNELS_FIRST = (
     nn.modules.conv._ConvNd,  # noqa: SLF001 - the one base of all convolutions, transposed ones included
@@ -92,37 +92,17 @@ def describe(run: Run, before: Place | None, activation: nn.Module | None, batch
     if output is None:
         return None
     sample_dim, unit_dim = _layout(run.module, output, before, batch)
-    judged = activation or run.module
     return Place(
         path=run.path,
         call=key_of(run)[1],
         kind=kind_of(run.module),
-        activation=kind_of(judged) if is_activation(judged) else None,
+        activation=activation_name(activation or run.module),
         output_shape=tuple(output.shape),
         sample_dim=sample_dim,
         unit_dim=unit_dim,
         output_bytes=output.numel() * output.element_size(),
         flops=_flops(run.module, output, unit_dim),
     )
-
-
-def is_activation(module: nn.Module) -> bool:
-    """An elementwise nonlinearity or softmax, of torch or derived from one."""
-    return judge_of(module) is not None or isinstance(module, tuple(ALWAYS_ALIVE))
-
-
-ALWAYS_ALIVE = (
-    nn.LeakyReLU,
-    nn.PReLU,
-    nn.RReLU,
-    nn.LogSoftmax,
-    nn.GLU,
-    nn.Hardshrink,
-    nn.Softshrink,
-    nn.Tanhshrink,
-    nn.Softmin,
-)
-"""Activations that are not judged: they always pass some gradient, or are sparse by design."""
 
 
 def _layout(module: nn.Module, output: Tensor, before: Place | None, batch: int | None) -> tuple[int, int]:

@@ -40,6 +40,11 @@ def judge_of(module: nn.Module) -> Judge | None:
     return next((JUDGES[cls] for cls in type(module).__mro__ if cls in JUDGES), None)
 
 
+def activation_name(module: nn.Module) -> str | None:
+    """The name that torch.nn.functional has for this activation; None where the module is none."""
+    return next((NAMES[cls] for cls in type(module).__mro__ if cls in NAMES), None)
+
+
 def _off_outside(low: float, high: float) -> Idle:
     return lambda _, y: (y <= low) | (y >= high)
 
@@ -116,3 +121,34 @@ JUDGES: dict[type[nn.Module], Judge] = {
     nn.LogSigmoid: Judge("saturated", "input", _flat(lambda _, x: torch.sigmoid(-x), 1.0)),
 }
 """By class; a subclass takes its nearest base's."""
+
+NAMES: dict[type[nn.Module], str] = {
+    nn.CELU: "celu",
+    nn.ELU: "elu",
+    nn.GELU: "gelu",
+    nn.GLU: "glu",
+    nn.Hardshrink: "hardshrink",
+    nn.Hardsigmoid: "hardsigmoid",
+    nn.Hardswish: "hardswish",
+    nn.Hardtanh: "hardtanh",
+    nn.LeakyReLU: "leaky_relu",
+    nn.LogSigmoid: "logsigmoid",
+    nn.LogSoftmax: "log_softmax",
+    nn.Mish: "mish",
+    nn.PReLU: "prelu",
+    nn.ReLU: "relu",
+    nn.ReLU6: "relu6",
+    nn.RReLU: "rrelu",
+    nn.SELU: "selu",
+    nn.Sigmoid: "sigmoid",
+    nn.SiLU: "silu",
+    nn.Softmax: "softmax",
+    nn.Softmax2d: "softmax",
+    nn.Softmin: "softmin",
+    nn.Softplus: "softplus",
+    nn.Softshrink: "softshrink",
+    nn.Softsign: "softsign",
+    nn.Tanh: "tanh",
+    nn.Tanhshrink: "tanhshrink",
+    nn.Threshold: "threshold",
+}
