@@ -15,6 +15,15 @@ TREND_POINTS = 16
 """A run of fewer than five epochs is followed by steps instead, in this many bins."""
 
 
+LARGEST_LOSS = 1e100
+"""Beyond it squares overflow float64: such a loss is as good as infinite."""
+
+
+def usable(value: float) -> bool:
+    """Whether a loss can be reckoned with: not NaN, not infinite, and not as good as that."""
+    return abs(value) <= LARGEST_LOSS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
     """A loss over the run. ``at`` counts in ``unit``; ``blocks`` are the same groups of samples at every point (or none)."""
@@ -107,7 +116,7 @@ def read_curves(measured: Measurements) -> Curves | None:
 
 
 def _curve(epochs: Sequence[EpochRecord], values: Sequence[float | None]) -> Curve:
-    kept = [(e.epoch, v) for e, v in zip(epochs, values, strict=True) if v is not None and math.isfinite(v)]
+    kept = [(e.epoch, v) for e, v in zip(epochs, values, strict=True) if v is not None and usable(v)]
     return Curve(at=tuple(at for at, _ in kept), values=tuple(v for _, v in kept))
 
 
@@ -117,23 +126,28 @@ def _measured_curve(history: History, split: str) -> Curve:
     rows = [
         (e.epoch, loss, e.train_blocks if train else e.val_blocks)
         for e in history.epochs
-        if (loss := e.train_loss if train else e.val_loss) is not None and math.isfinite(loss)
+        if (loss := e.train_loss if train else e.val_loss) is not None and usable(loss)
     ]
     size = len(rows[0][2]) if rows else 0
-    paired = size >= 2 and all(len(blocks) == size and all(map(math.isfinite, blocks)) for _, _, blocks in rows)
+    paired = size >= 2 and all(len(blocks) == size and all(map(usable, blocks)) for _, _, blocks in rows)
     return Curve(
         at=tuple(at for at, _, _ in rows),
         values=tuple(loss for _, loss, _ in rows),
         blocks=tuple(blocks for _, _, blocks in rows) if paired else (),
-        weights=(weights if len(weights) == size else (1.0,) * size) if paired else (),
+        weights=_weights(weights, size) if paired else (),
     )
+
+
+def _weights(weights: tuple[float, ...], size: int) -> tuple[float, ...]:
+    sound = len(weights) == size and all(math.isfinite(w) and w > 0.0 for w in weights)
+    return weights if sound else (1.0,) * size
 
 
 def _paired(measured: Measurements, curve: Curve, split: str) -> tuple[float, ...]:
     if Baseline not in measured or not curve.blocks:
         return ()
     blocks = measured[Baseline].train_blocks if split == "train" else measured[Baseline].val_blocks
-    return blocks if len(blocks) == len(curve.blocks[0]) and all(map(math.isfinite, blocks)) else ()
+    return blocks if len(blocks) == len(curve.blocks[0]) and all(map(usable, blocks)) else ()
 
 
 def _longer(train: Curve, running: Curve) -> Curve:
@@ -144,7 +158,7 @@ def _trend(train: Curve, running: Curve, trace: LossTrace | None) -> Curve:
     curve = train if len(train) >= 8 or len(train) >= len(running) else running
     if len(curve) >= 5 or trace is None:
         return curve
-    finite = [loss for loss in trace.losses if math.isfinite(loss)]
+    finite = [loss for loss in trace.losses if usable(loss)]
     if len(finite) < 2 * TREND_POINTS or len(finite) < len(trace.losses):
         return curve
     edges = [round(i * len(finite) / TREND_POINTS) for i in range(TREND_POINTS + 1)]
@@ -158,10 +172,10 @@ def _trend(train: Curve, running: Curve, trace: LossTrace | None) -> Curve:
 
 def _start(measured: Measurements, running: Curve) -> float | None:
     output = measured.get(Output)
-    if output is not None and output.initial_loss is not None and math.isfinite(output.initial_loss):
+    if output is not None and output.initial_loss is not None and usable(output.initial_loss):
         return output.initial_loss
     trace = measured.get(LossTrace)
-    if trace is not None and trace.losses and math.isfinite(trace.losses[0]):
+    if trace is not None and trace.losses and usable(trace.losses[0]):
         return trace.losses[0]
     return running.values[0] if len(running) else None
 
@@ -173,4 +187,4 @@ def _scale(baseline: float | None, start: float | None, best: float) -> float:
 
 
 def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return value if value is not None and usable(value) else None

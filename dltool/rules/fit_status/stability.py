@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 
 from dltool.core.measurements import History, LossTrace, Measurements, NonFinite, Optimisation
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import swing
+from dltool.rules.fit_status.curves import usable
 
 CALM_DOWN = (
     "lower the learning rate, tenfold to begin with",
@@ -22,15 +22,15 @@ def ended_non_finite(measured: Measurements) -> Answer | None:
     stopped = Optimisation in measured and measured[Optimisation].stopped == "non-finite"
     epochs = measured[History].epochs
     trace = measured[LossTrace].losses if LossTrace in measured else ()
-    last_epoch_bad = bool(epochs) and not math.isfinite(epochs[-1].running_loss)
-    if not (stopped or last_epoch_bad or (trace and not math.isfinite(trace[-1]))):
+    last_epoch_bad = bool(epochs) and not usable(epochs[-1].running_loss)
+    if not (stopped or last_epoch_bad or (trace and not usable(trace[-1]))):
         return None
     step = events[0].step if events else None
     when = f" at step {step}" if step is not None else ""
     return Answer(
         status="diverged",
         reason=f"the training stopped being finite{when}",
-        evidence={"first_bad_step": step, "epochs_with_finite_loss": sum(math.isfinite(e.running_loss) for e in epochs)},
+        evidence={"first_bad_step": step, "epochs_with_finite_loss": sum(usable(e.running_loss) for e in epochs)},
         advice=CALM_DOWN,
     )
 
