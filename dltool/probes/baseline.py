@@ -132,7 +132,7 @@ def _better(
     best: tuple[float, ConstantOutput] | None, constant: ConstantOutput, loss: Tensor
 ) -> tuple[float, ConstantOutput] | None:
     """The lower loss; a gain in the last digits alone does not change the description."""
-    value = float(loss)
+    value = loss.item()
     if math.isnan(value) or (best is not None and not value < best[0] - 1e-6 * abs(best[0])):
         return best
     return value, constant

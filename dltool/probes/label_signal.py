@@ -71,12 +71,23 @@ def _features(inputs: list[Tensor]) -> Tensor | None:
     features = torch.cat(floats, 1)
     if not features.isfinite().all():
         return None
-    features = features / features.std(0, correction=0).clamp_min(1e-12)
+    features = _standardised(features)
     if features.shape[1] > MOST_FEATURES:
         width = features.shape[1]
         projection = torch.randn(width, 256, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         features = features @ projection / 16.0
     return features
+
+
+def _standardised(features: Tensor) -> Tensor:
+    """Mean 0 and unit variance; 0 where a feature is constant but for rounding.
+
+    cdist multiplies matrices: a large offset that all samples share would drown the distances in rounding.
+    """
+    centred = features - features.mean(0)
+    spread = centred.std(0, correction=0)
+    constant = ~(spread > 1e-6 * features.abs().amax(0))
+    return (centred / spread).masked_fill(constant, 0.0)
 
 
 def _labels(targets: Tensor, task: TaskKind) -> Tensor | None:
