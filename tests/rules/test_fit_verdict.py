@@ -35,7 +35,7 @@ made = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = made
 spec.loader.exec_module(made)
 
-UNSEEN = range(5000, 5025)
+UNSEEN = range(5000, 5012)
 """Seeds that neither the limits nor the published table have seen."""
 
 
