@@ -106,7 +106,11 @@ def _tied() -> nn.Module:
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "adam": {"model": lambda: mlp(dropout=0.4), "clip_norm": 0.5},
-    "momentum": {"optimizer": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9), "clip_value": 0.05, "schedule": _schedule("step")},
+    "momentum": {
+        "optimizer": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
+        "clip_value": 0.05,
+        "schedule": _schedule("step"),
+    },
     "lbfgs": {"optimizer": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=3, history_size=3)},
     "accumulate": {"accumulate": 3, "batch_size": 12, "regularisation": Regularisation(l1=1e-3, l2=1e-3, max_norm=2.0)},
     "one cycle": {"optimizer": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9), "schedule": _schedule("one_cycle")},
@@ -136,6 +140,8 @@ def train_and_be_killed(folder: str, variant: str, epochs: int) -> int:
 
     Checkpoints are written after every step. Returns the number of kills.
     """
+    torch.set_num_threads(1)  # a child of fork has no other threads
+    fit(build(variant, 1))  # torch imports much of itself at the first step: once here, not in every child
     dice = random.Random(variant)
     kills = 0
     while True:
@@ -144,7 +150,7 @@ def train_and_be_killed(folder: str, variant: str, epochs: int) -> int:
             checkpoint.SHORTEST_INTERVAL_S = checkpoint.INTERVAL_RATIO = loop.TICK_S = 0.0
             fit(build(variant, epochs), observers=[Counting(0.002)], run_folder=RunFolder.reopen("toy", folder), resume=True)
             os._exit(0)
-        time.sleep(dice.uniform(0.05, 0.4))
+        time.sleep(dice.uniform(0.1, 0.7))
         finished, status = os.waitpid(child, os.WNOHANG)
         if finished:
             assert status == 0
@@ -158,7 +164,11 @@ def everything(folder: Path) -> dict[str, Any]:
     """All that a run leaves: the state with every tensor, the metrics and the weights."""
     state = RunFolder(folder).read_state()
     assert state is not None
-    files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name in ("metrics.jsonl", "best.safetensors", "last.safetensors")}
+    files = {
+        p.name: p.read_bytes()
+        for p in folder.iterdir()
+        if p.name in ("metrics.jsonl", "best.safetensors", "last.safetensors")
+    }
     return {"state": state, "files": files}
 
 
@@ -180,5 +190,5 @@ def _bits(tensor: Tensor) -> Tensor:
     return tensor.contiguous().reshape(-1).view(torch.uint8) if tensor.numel() else tensor.reshape(-1)
 
 
-if __name__ == "__main__":  # a process of its own: forking needs one that has not computed yet
+if __name__ == "__main__":  # a process of its own: forking one with threads is not safe
     sys.stdout.write(str(train_and_be_killed(sys.argv[1], sys.argv[2], int(sys.argv[3]))))

@@ -92,9 +92,6 @@ def test_a_mean_over_samples_with_a_ragged_last_batch():
 class TwoTerms(CountingLoss):
     """Cross-entropy over the tokens that count plus a mean over samples: the two divide by different numbers."""
 
-    name = "two"
-    terms = {"main": 1.0, "size": 0.3}
-
     def __init__(self):
         super().__init__()
         self.name, self.terms = "two", {"main": 1.0, "size": 0.3}

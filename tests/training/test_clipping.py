@@ -54,7 +54,10 @@ def test_the_count_is_that_of_a_slow_look_at_every_step(monkeypatch):
         def backward_end(self, info):
             norm = torch.cat([p.grad.flatten() for p in toy.model.parameters()]).norm()
             largest = max(float(p.grad.abs().max()) for p in toy.model.parameters())
-            clipped = largest > 0.05 or float(torch.cat([p.grad.flatten().clamp(-0.05, 0.05) for p in toy.model.parameters()]).norm()) > 0.2
+            clipped = (
+                largest > 0.05
+                or float(torch.cat([p.grad.flatten().clamp(-0.05, 0.05) for p in toy.model.parameters()]).norm()) > 0.2
+            )
             slow.append(clipped)
             assert norm > 0
 

@@ -7,14 +7,19 @@ from dltool.core.measurements import EpochRecord
 from dltool.training.early_stopping import Patience
 from dltool.training.experiment import EarlyStopping, Metric
 
-METRICS = [Metric(name="accuracy", update=lambda o, t: (0.0, 1)), Metric(name="mae", update=lambda o, t: (0.0, 1), higher_is_better=False)]
+METRICS = [
+    Metric(name="accuracy", update=lambda o, t: (0.0, 1)),
+    Metric(name="mae", update=lambda o, t: (0.0, 1), higher_is_better=False),
+]
 
 
 def record(value, name="val_loss"):
     metrics = {"accuracy": value, "mae": value} if name not in ("val_loss", "train_loss") else {}
     running = value if name == "train_loss" else 9.0
     val_loss = value if name == "val_loss" else 9.0
-    return EpochRecord(epoch=0, step=1, lr=0.1, running_loss=running, train_loss=None, val_loss=val_loss, val_metrics=metrics)
+    return EpochRecord(
+        epoch=0, step=1, lr=0.1, running_loss=running, train_loss=None, val_loss=val_loss, val_metrics=metrics
+    )
 
 
 def stops_after(values, monitor="val_loss", patience=2, min_delta=0.0):

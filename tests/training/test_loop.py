@@ -31,12 +31,11 @@ def plainly(toy, *, clip_norm=None, clip_value=None, schedule=None, double=False
     losses = []
     for epoch in range(toy.settings.epochs):
         model.train()
-        for inputs, targets in toy.train.epoch(epoch):
-            inputs = inputs.double() if double else inputs
+        for batch in toy.train.epoch(epoch):
 
-            def closure(inputs=inputs, targets=targets):
+            def closure(inputs=batch.input, targets=batch.target):
                 optimizer.zero_grad()
-                loss = criterion(model(inputs), targets)
+                loss = criterion(model(inputs.double() if double else inputs), targets)
                 (loss if penalty is None else loss + penalty(model)).backward()
                 if clip_value is not None:
                     nn.utils.clip_grad_value_(model.parameters(), clip_value)
@@ -83,7 +82,9 @@ def test_a_schedule_moves_the_rate_as_in_plain_torch(unit):
 
 def test_a_plateau_schedule_sees_the_validation_loss():
     def schedule(optimizer):
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=1e9, threshold_mode="abs", factor=0.5)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, patience=0, threshold=1e9, threshold_mode="abs", factor=0.5
+        )
         return Schedule(name="plateau", scheduler=plateau, unit="epoch", needs_metric=True)
 
     outcome = fit(experiment(schedule=schedule, epochs=4))
@@ -101,7 +102,10 @@ def test_single_sample_full_batch_and_ragged_batches(batch_size, steps_per_epoch
     assert same(weights(ours), weights(theirs))
     assert outcome.steps_per_epoch == steps_per_epoch
     sizes = [min(batch_size, 200 - start) for start in range(0, 200, batch_size)]
-    by_hand = [sum(a * b for a, b in zip(losses[i : i + len(sizes)], sizes, strict=True)) / 200 for i in range(0, len(losses), len(sizes))]
+    by_hand = [
+        sum(a * b for a, b in zip(losses[i : i + len(sizes)], sizes, strict=True)) / 200
+        for i in range(0, len(losses), len(sizes))
+    ]
     assert [record.running_loss for record in outcome.history.epochs] == pytest.approx(by_hand)
 
 
@@ -256,7 +260,9 @@ def test_nothing_trainable_is_evaluated_and_no_more():
 
 
 def test_a_loss_cut_off_from_the_parameters_trains_nothing_and_does_not_crash():
-    toy = experiment(criterion=MeanLoss(lambda output, target, reduction: F.cross_entropy(output.detach(), target, reduction=reduction)))
+    toy = experiment(
+        criterion=MeanLoss(lambda output, target, reduction: F.cross_entropy(output.detach(), target, reduction=reduction))
+    )
     before = toy.model[0].weight.clone()
     assert fit(toy).stopped == "finished"
     assert torch.equal(toy.model[0].weight, before)

@@ -45,7 +45,9 @@ def test_l2_is_torchs_weight_decay_on_the_weights():
 
 
 def test_biases_norms_frozen_and_unused_weights_are_left_alone():
-    model = nn.ModuleDict({"norm": nn.LayerNorm([4, 4]), "frozen": nn.Linear(4, 4), "unused": nn.Linear(4, 4), "used": nn.Linear(4, 4)})
+    model = nn.ModuleDict(
+        {"norm": nn.LayerNorm([4, 4]), "frozen": nn.Linear(4, 4), "unused": nn.Linear(4, 4), "used": nn.Linear(4, 4)}
+    )
     model["frozen"].requires_grad_(False)
     for name in ("norm", "used"):
         for p in model[name].parameters():
@@ -67,7 +69,9 @@ def test_tied_weights_are_penalised_once():
 
 
 def test_max_norm_holds_every_units_incoming_weights():
-    model = nn.Sequential(nn.Linear(6, 4), nn.Conv2d(3, 5, 2), nn.ConvTranspose2d(3, 5, 2), nn.Embedding(3, 4), nn.LayerNorm(3))
+    model = nn.Sequential(
+        nn.Linear(6, 4), nn.Conv2d(3, 5, 2), nn.ConvTranspose2d(3, 5, 2), nn.Embedding(3, 4), nn.LayerNorm(3)
+    )
     with torch.no_grad():
         for p in model.parameters():
             p.mul_(20)

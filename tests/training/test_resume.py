@@ -44,7 +44,7 @@ def whole_run(tmp_path, variant, epochs=6):
     return outcome, counting, everything(folder.path)
 
 
-@pytest.mark.parametrize("steps", [3, 7, 11])
+@pytest.mark.parametrize("steps", [7, 10])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_interrupted_again_and_again(tmp_path, variant, steps):
     expected, counting, left = whole_run(tmp_path, variant)

@@ -1,7 +1,7 @@
 import random
+from contextlib import suppress
 
 import numpy as np
-import pytest
 import torch
 
 from dltool.training.rng import capture, randomness_kept, restore, seeded
@@ -19,7 +19,7 @@ def test_a_seed_gives_the_same_draws_and_the_caller_notices_nothing():
         first = draw()
     expected = draw()
     restore(before, CPU)
-    with pytest.raises(ZeroDivisionError), seeded(5, CPU):
+    with suppress(ZeroDivisionError), seeded(5, CPU):
         assert draw() == first
         raise ZeroDivisionError
     assert draw() == expected

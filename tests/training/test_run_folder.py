@@ -21,7 +21,9 @@ def test_names_count_up_from_one(tmp_path):
 
 def test_runs_that_start_together_get_a_folder_each(tmp_path):
     paths = []
-    threads = [threading.Thread(target=lambda: paths.append(RunFolder.create("iris", root=tmp_path).path)) for _ in range(20)]
+    threads = [
+        threading.Thread(target=lambda: paths.append(RunFolder.create("iris", root=tmp_path).path)) for _ in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -31,7 +33,7 @@ def test_runs_that_start_together_get_a_folder_each(tmp_path):
 
 def test_a_folder_that_holds_something_is_never_used(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(OutputError, match="not empty.*--resume"):
+    with pytest.raises(OutputError, match=r"not empty.*--resume"):
         RunFolder.create("iris", directory=str(tmp_path))
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -43,7 +43,9 @@ def test_what_is_not_finite_is_kept(bad):
     assert not math.isfinite(trace.smoothed[-1])
 
 
-@pytest.mark.parametrize(("steps", "stride", "points"), [(999, 1, 999), (1000, 2, 500), (1999, 2, 1000), (2000, 4, 500), (8191, 16, 512)])
+@pytest.mark.parametrize(
+    ("steps", "stride", "points"), [(999, 1, 999), (1000, 2, 500), (1999, 2, 1000), (2000, 4, 500), (8191, 16, 512)]
+)
 def test_the_trace_stays_short(steps, stride, points):
     losses = np.random.default_rng(0).normal(size=steps).tolist()
     meter = RunningLoss(steps)

@@ -45,7 +45,9 @@ def test_healthy_noise_raises_no_alarm(name):
     assert sum(bool(spikes) for spikes in runs) <= 1
 
 
-@pytest.mark.parametrize(("name", "factor"), [("gaussian", 10), ("decaying", 20), ("smooth", 2), ("rounding", 2), ("batches of 32", 200)])
+@pytest.mark.parametrize(
+    ("name", "factor"), [("gaussian", 10), ("decaying", 20), ("smooth", 2), ("rounding", 2), ("batches of 32", 200)]
+)
 def test_a_real_spike_is_seen_where_it_is(name, factor):
     for seed in range(5):
         losses = HEALTHY[name](np.random.default_rng(seed)).copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,7 @@ class TensorSource:
         self.batch_size: int | None = batch_size
 
     def __len__(self) -> int:
-        return -(-len(self.targets) // self.batch_size)
+        return math.ceil(len(self.targets) / self.batch_size)
 
     def epoch(self, index: int, start: int = 0) -> Iterator[Batch]:
         order = torch.randperm(len(self.targets), generator=torch.Generator().manual_seed(1000 * self.seed + index))
@@ -40,7 +41,9 @@ class TensorSource:
 class MeanLoss:
     """One torch functional with mean (or sum) reduction."""
 
-    def __init__(self, function: Callable[..., Tensor] = F.cross_entropy, reduction: str = "mean", split: bool = True) -> None:
+    def __init__(
+        self, function: Callable[..., Tensor] = F.cross_entropy, reduction: str = "mean", split: bool = True
+    ) -> None:
         self.name = function.__name__
         self.terms: Mapping[str, float] = {self.name: 1.0}
         self.function, self.reduction, self.split = function, reduction, split
