@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from dltool.probes.finite import has_nan, is_allowed, is_finite
 from dltool.probes.hooks import Run, visiting
-from dltool.probes.nested import Nested, transform
+from dltool.probes.nested import Nested, tensors, transform
 
 MASKING = frozenset({"masked_fill", "where", "full", "full_like", "new_full", "fill", "tensor", "setitem", "index_fill"})
 """Operators that write an Inf because they were asked to: a mask."""
@@ -50,6 +50,7 @@ class Births(TorchFunctionMode):
         self._stack: list[str] = []
         self._born: list[tuple[str, Nested]] = []
         self._ops: list[_Op] = []
+        self._looking_on = False
 
     @contextmanager
     def tracing(self) -> Iterator[None]:
@@ -74,13 +75,15 @@ class Births(TorchFunctionMode):
     def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and note whether it made finite values non-finite, or numbers NaN."""
         kwargs = kwargs or {}
+        if self._looking_on:
+            return func(*args, **kwargs)
         finite_before = is_finite((args, kwargs))
         nan_before = not finite_before and has_nan((args, kwargs))
         result = func(*args, **kwargs)
         name = _public_name(func)
         path = self._stack[-1] if self._stack else None
         if is_finite(result):
-            if not finite_before:
+            if not finite_before and any(tensor.is_floating_point() for tensor in tensors(result)):
                 self._ops = [op for op in self._ops if op.path != path or op.nan]
         elif (finite_before and name not in MASKING) or (not nan_before and has_nan(result)):
             self._ops.append(_Op(path, name, has_nan(result)))
@@ -91,6 +94,13 @@ class Births(TorchFunctionMode):
 
     def _leave(self, run: Run) -> None:
         self._stack.pop()
+        self._looking_on = True  # what follows are operators too, but ours
+        try:
+            self._judge(run)
+        finally:
+            self._looking_on = False
+
+    def _judge(self, run: Run) -> None:
         if is_finite(run.output) or is_allowed(run.path, self._allow):
             self._born = [born for born in self._born if not _within(born[0], run.path)]
             self._ops = [op for op in self._ops if op.path is None or not _within(op.path, run.path)]

@@ -92,9 +92,13 @@ def _hardswish_slope(_: nn.Hardswish, x: Tensor) -> Tensor:
     return torch.where(x <= -3, 0.0, torch.where(x >= 3, 1.0, x / 3 + 0.5))
 
 
-def _negative_exponential(scale: Callable[[Any], float]) -> Callable[[Any, Tensor], Tensor]:
-    """Slope of ``scale * (exp(x / a) - 1)`` for negative outputs, 1 elsewhere; with a = 1 it is the output plus scale."""
-    return lambda module, y: torch.where(y < 0, y + scale(module), 1.0)
+def _elu_slope(module: nn.ELU, y: Tensor) -> Tensor:
+    """Below zero alpha · exp(x) = y + alpha; as a share of the largest slope, which is alpha where that is above 1."""
+    return torch.where(y < 0, y + module.alpha, 1.0) / max(1.0, module.alpha)
+
+
+def _selu_slope(_: nn.SELU, y: Tensor) -> Tensor:
+    return torch.where(y < 0, y + SELU_SCALE * SELU_ALPHA, SELU_SCALE)
 
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -114,8 +118,8 @@ JUDGES: dict[type[nn.Module], Judge] = {
     nn.SiLU: Judge("saturated", "input", _flat(_silu_slope, 1.0998)),
     nn.Mish: Judge("saturated", "input", _flat(_mish_slope, 1.0885)),
     nn.Hardswish: Judge("saturated", "input", _flat(_hardswish_slope, 1.5)),
-    nn.ELU: Judge("saturated", "output", _flat(_negative_exponential(lambda module: module.alpha), 1.0)),
-    nn.SELU: Judge("saturated", "output", _flat(_negative_exponential(lambda _: SELU_SCALE * SELU_ALPHA), SELU_SCALE)),
+    nn.ELU: Judge("saturated", "output", _flat(_elu_slope, 1.0)),
+    nn.SELU: Judge("saturated", "output", _flat(_selu_slope, SELU_SCALE * SELU_ALPHA)),
     nn.CELU: Judge("saturated", "output", _flat(lambda module, y: torch.where(y < 0, y / module.alpha + 1, 1.0), 1.0)),
     nn.Softplus: Judge("saturated", "input", _flat(lambda module, x: torch.sigmoid(module.beta * x), 1.0)),
     nn.LogSigmoid: Judge("saturated", "input", _flat(lambda _, x: torch.sigmoid(-x), 1.0)),
