@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import statistics as standard
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -113,51 +113,6 @@ def mann_kendall_z(values: Sequence[float]) -> float:
     return (score - math.copysign(1.0, score)) / math.sqrt(variance)
 
 
-def ewma(values: Sequence[float], decay: float) -> list[float]:
-    """Exponentially weighted averages, corrected for the bias of starting at 0 (Kingma & Ba 2015, section 3).
-
-    Raises:
-        ValueError: when ``decay`` is outside [0, 1).
-    """
-    if not 0.0 <= decay < 1.0:
-        raise ValueError("decay lies in [0, 1)")
-    averages: list[float] = []
-    average, weight = 0.0, 0.0
-    for value in values:
-        average = decay * average + (1.0 - decay) * value
-        weight = decay * weight + (1.0 - decay)
-        averages.append(average / weight)
-    return averages
-
-
-def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """Score interval of a proportion (Wilson 1927); [0, 1] without trials."""
-    if trials == 0:
-        return Interval(math.nan, 0.0, 1.0, math.inf)
-    z = NORMAL.inv_cdf(0.5 + confidence / 2.0)
-    p = successes / trials
-    shrink = 1.0 + z * z / trials
-    centre = (p + z * z / (2.0 * trials)) / shrink
-    half = z * math.sqrt(p * (1.0 - p) / trials + z * z / (4.0 * trials * trials)) / shrink
-    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), math.sqrt(p * (1.0 - p) / trials))
-
-
-def clopper_pearson_upper(successes: int, trials: int, confidence: float = 0.95) -> float:
-    """One-sided exact upper bound of a proportion (Clopper & Pearson 1934), to 1e-12; 1 without trials."""
-    if successes >= trials:
-        return 1.0
-    if successes == 0:
-        return float(-math.expm1(math.log1p(-confidence) / trials))
-    return _bisect(lambda p: _binomial_cdf(successes, trials, p) - (1.0 - confidence))
-
-
-def clopper_pearson_lower(successes: int, trials: int, confidence: float = 0.95) -> float:
-    """One-sided exact lower bound of a proportion (Clopper & Pearson 1934), to 1e-12; 0 without trials."""
-    if trials == 0:
-        return 0.0
-    return 1.0 - clopper_pearson_upper(trials - successes, trials, confidence)
-
-
 def bootstrap_mean(
     values: Sequence[float],
     weights: Sequence[float] | None = None,
@@ -223,23 +178,3 @@ def _interval(estimate: float, means: Sequence[float], confidence: float) -> Int
         ordered[math.ceil((1.0 - tail) * last)],
         standard.pstdev(ordered),
     )
-
-
-def _binomial_cdf(successes: int, trials: int, p: float) -> float:
-    if p <= 0.0 or p >= 1.0:
-        return 1.0 if p <= 0.0 else 0.0
-    log_p, log_q = math.log(p), math.log1p(-p)
-    log_n = math.lgamma(trials + 1)
-    terms = (
-        math.exp(log_n - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * log_p + (trials - k) * log_q)
-        for k in range(successes + 1)
-    )
-    return math.fsum(terms)
-
-
-def _bisect(falling: Callable[[float], float]) -> float:
-    low, high = 0.0, 1.0
-    while high - low > 1e-13:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if falling(middle) > 0.0 else (low, middle)
-    return high

@@ -65,40 +65,6 @@ def test_jitter_is_the_noise_whatever_the_trend():
     assert ours.jitter_std([1.0, 5.0]) == 0.0
 
 
-@given(series, st.floats(0.0, 0.99))
-def test_ewma_is_the_weighted_mean_it_stands_for(values, decay):
-    weights = [decay ** (len(values) - 1 - i) for i in range(len(values))]
-    assert ours.ewma(values, decay)[-1] == pytest.approx(np.average(values, weights=weights), abs=1e-6)
-
-
-def test_ewma_of_a_constant_is_that_constant_from_the_start():
-    assert ours.ewma([4.0, 4.0], 0.98) == pytest.approx([4.0, 4.0])
-    with pytest.raises(ValueError, match="decay"):
-        ours.ewma([1.0], 1.0)
-
-
-@given(st.integers(0, 60), st.integers(1, 60))
-def test_proportion_bounds_are_those_of_scipy(successes, trials):
-    successes = min(successes, trials)
-    reference = stats.binomtest(successes, trials)
-    wilson = reference.proportion_ci(0.95, method="wilson")
-    interval = ours.wilson_interval(successes, trials)
-    assert (interval.lower, interval.upper) == pytest.approx((wilson.low, wilson.high), abs=1e-9)
-    exact = reference.proportion_ci(0.90, method="exact")
-    assert ours.clopper_pearson_upper(successes, trials) == pytest.approx(exact.high, abs=1e-9)
-    assert ours.clopper_pearson_lower(successes, trials) == pytest.approx(exact.low, abs=1e-9)
-
-
-def test_no_trials_bound_nothing():
-    assert ours.clopper_pearson_upper(0, 0) == 1.0
-    assert ours.clopper_pearson_lower(0, 0) == 0.0
-    assert (ours.wilson_interval(0, 0).lower, ours.wilson_interval(0, 0).upper) == (0.0, 1.0)
-
-
-def test_many_trials_keep_the_exact_bound():
-    assert ours.clopper_pearson_upper(3, 100_000) == pytest.approx(stats.beta.ppf(0.95, 4, 99_997), rel=1e-6)
-
-
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000))
 def test_bootstrap_error_is_the_standard_error_of_a_mean(seed):

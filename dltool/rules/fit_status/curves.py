@@ -94,7 +94,7 @@ def read_curves(measured: Measurements) -> Curves | None:
     running = _curve(history.epochs, [e.running_loss for e in history.epochs])
     train = _measured_curve(history, "train")
     if len(train) < max(2, len(running) // 4):
-        train = running if not len(train) else _longer(train, running)
+        train = running if not len(train) else _whole(train, running)
     if not len(train):
         return None
     val = _measured_curve(history, "val")
@@ -150,8 +150,9 @@ def _paired(measured: Measurements, curve: Curve, split: str) -> tuple[float, ..
     return blocks if len(blocks) == len(curve.blocks[0]) and all(map(usable, blocks)) else ()
 
 
-def _longer(train: Curve, running: Curve) -> Curve:
-    return train if train.at[-1] == running.at[-1] else running
+def _whole(train: Curve, running: Curve) -> Curve:
+    """Few re-measured points will do when they reach the end of the run."""
+    return train if not len(running) or train.at[-1] == running.at[-1] else running
 
 
 def _trend(train: Curve, running: Curve, trace: LossTrace | None) -> Curve:
