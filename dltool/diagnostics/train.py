@@ -70,7 +70,9 @@ def run(target: str, options: TrainOptions) -> Report:
     judgement = Judgement("train", experiment, select=options.select, ignore=options.ignore, started_s=started_s)
     known = _known_before(experiment)
     spoilt = judge_run(judgement, Measurements(known), reason_not_run="training was not started: mend the data first")
-    folder = _open_folder(experiment, options)
+    folder = (RunFolder.reopen if options.resume else RunFolder.create)(experiment.name, options.run_dir)
+    if not options.resume:
+        _write_spec(folder, experiment, options)
     if any(finding.name in SPOILERS for finding in spoilt.findings):
         report = spoilt
     else:
@@ -83,6 +85,8 @@ def run(target: str, options: TrainOptions) -> Report:
             run_folder=folder,
             resume=options.resume,
         )
+        if options.resume:  # only now is it certain that this is the run that the folder holds
+            _write_spec(folder, experiment, options)
         seen = recorder.sections()
         asked = examine(experiment, outcome, Measurements(seen))
         report = judge_run(judgement, Measurements([*known, *_told_by(outcome), *seen, *asked]))
@@ -100,10 +104,7 @@ def _told_by(outcome: FitOutcome) -> list[Section]:
     return [outcome.optimisation, outcome.history, outcome.loss_trace]
 
 
-def _open_folder(experiment: Experiment, options: TrainOptions) -> RunFolder:
-    make = RunFolder.reopen if options.resume else RunFolder.create
-    folder = make(experiment.name, options.run_dir)
+def _write_spec(folder: RunFolder, experiment: Experiment, options: TrainOptions) -> None:
     if experiment.spec is not None:
         settled = (*options.overrides, f"seed={experiment.seed}", f"train.epochs={experiment.settings.epochs}")
         folder.write_spec(render(load(experiment.target, settled), Path(folder.path)))
-    return folder

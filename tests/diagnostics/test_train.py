@@ -186,6 +186,15 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
     assert (folder / "report.json").read_bytes() == before
 
 
+def test_a_refused_resume_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(IRIS, TrainOptions(run_dir=str(folder), epochs=2))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(UserError, match="lr"):
+        run(IRIS, TrainOptions(run_dir=str(folder), epochs=2, resume=True, overrides=("optimizer.adam.lr=0.5",)))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_the_terminal_run_leaves_the_spec_folder_alone(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "sample_configs", tmp_path / "configs")
     before = sorted(p.name for p in (tmp_path / "configs").rglob("*"))
