@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cmath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -19,7 +19,7 @@ def is_finite(value: Nested) -> bool:
     A sum is NaN or Inf if any term is, and on the CPU forty times as fast as ``isfinite``; it may also overflow, so a sum
     that is not finite is looked into.
     """
-    given = [tensor for tensor in tensors(value) if _can_be_bad(tensor)]
+    given = list(_numbers(value))
     sums = [tensor.sum() for tensor in given]
     if all(map(cmath.isfinite, (total.item() for total in sums))):
         return True
@@ -28,7 +28,7 @@ def is_finite(value: Nested) -> bool:
 
 def has_nan(value: Nested) -> bool:
     """Whether a tensor in ``value`` holds NaN."""
-    return any(bool(tensor.isnan().any()) for tensor in tensors(value) if _can_be_bad(tensor))
+    return any(bool(tensor.isnan().any()) for tensor in _numbers(value))
 
 
 def kind_of_bad(value: Nested) -> Literal["nan", "inf"]:
@@ -38,14 +38,15 @@ def kind_of_bad(value: Nested) -> Literal["nan", "inf"]:
 
 def count_bad(value: Nested) -> int:
     """How many values are not finite."""
-    return sum(int((~tensor.isfinite()).sum()) for tensor in tensors(value) if _can_be_bad(tensor))
+    return sum(int((~tensor.isfinite()).sum()) for tensor in _numbers(value))
 
 
 def bad_rows(value: Nested, samples: int | None) -> tuple[int, ...]:
     """Samples (rows of the tensors that have one for each) with a value that is not finite."""
     rows: set[int] = set()
-    for tensor in tensors(value):
-        if _can_be_bad(tensor) and tensor.ndim and len(tensor) == samples:
+    for given in tensors(value):
+        if _can_be_bad(given) and given.ndim and len(given) == samples:
+            tensor = _computable(given.to_dense() if given.is_sparse else given)
             bad = ~tensor.isfinite().reshape(len(tensor), -1).all(1)
             rows.update(bad.nonzero().flatten().tolist())
     return tuple(sorted(rows))
@@ -60,6 +61,17 @@ def mended(values: Tensor, default: float) -> Tensor:
     """A copy with every NaN and Inf replaced by the mean of the finite values, or by ``default`` if there are none."""
     finite = values[values.isfinite()]
     return torch.where(values.isfinite(), values, finite.mean() if finite.numel() else torch.full_like(values, default))
+
+
+def _numbers(value: Nested) -> Iterator[Tensor]:
+    for tensor in tensors(value):
+        if _can_be_bad(tensor):
+            yield _computable(tensor.coalesce().values() if tensor.is_sparse else tensor)
+
+
+def _computable(tensor: Tensor) -> Tensor:
+    """8-bit floats are for storage: torch neither adds nor compares them."""
+    return tensor.float() if tensor.element_size() == 1 else tensor
 
 
 def _can_be_bad(tensor: Tensor) -> bool:

@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from dltool.core.measurements import NonFiniteEvent
 from dltool.probes.births import Births
-from dltool.probes.finite import bad_rows, count_bad, is_allowed, is_finite, kind_of_bad, mended
+from dltool.probes.finite import bad_rows, count_bad, has_nan, is_allowed, is_finite, kind_of_bad, mended
 from dltool.probes.nested import Loss, Nested, Pair, batch_size, take, transform
 from dltool.probes.preserve import TorchRandom, preserved
 
@@ -64,7 +64,7 @@ def bad_buffers(model: nn.Module, allow: Sequence[str] = ()) -> list[str]:
 
 
 def _bad_buffer(buffer: Tensor) -> bool:
-    return not is_finite(buffer) and (buffer.is_complex() or bool((buffer.isnan() | (buffer == torch.inf)).any()))
+    return not is_finite(buffer) and (buffer.is_complex() or has_nan(buffer) or bool((buffer == torch.inf).any()))
 
 
 def event_at(phase: str, step: int, values: Nested, **place: object) -> NonFiniteEvent:

@@ -150,4 +150,4 @@ def _spread(outputs: list[Tensor]) -> float | None:
         return None
     values = torch.cat(outputs)
     size = float(values.square().mean().sqrt())
-    return float(values.var(0, correction=0).mean().sqrt()) / size if size > 0 else 0.0
+    return 0.0 if size == 0.0 else float(values.var(0, correction=0).mean().sqrt()) / size

@@ -38,10 +38,11 @@ class Named:
 def named_parameters(model: nn.Module) -> list[Named]:
     """Every parameter once, in the model's own order."""
     watched = watched_modules(model)
+    modules = dict(model.named_modules(remove_duplicate=False))  # a ScriptModule has no get_submodule
     found = []
     for name, tensor in model.named_parameters():
         owner = owner_of(name, watched)
-        found.append(Named(name, tensor, owner, role_of(name, tensor, model.get_submodule(owner))))
+        found.append(Named(name, tensor, owner, role_of(name, tensor, modules[owner])))
     return found
 
 
@@ -63,7 +64,7 @@ def norms(values: Iterable[Tensor | None]) -> list[float]:
     Accumulated in float64: squares of gradients below 1e-19 would vanish in float32, and a vanishing gradient is just what
     is looked for.
     """
-    tensors = [None if value is None else _dense(value) for value in values]
+    tensors = [None if value is None else _numbers(value) for value in values]
     present = [tensor for tensor in tensors if tensor is not None]
     if not present:
         return [NO_GRADIENT] * len(tensors)
@@ -86,11 +87,32 @@ def sample(values: Tensor) -> Tensor:
 
     The stride shares no factor with the tensor's size, so that it does not run down a few columns only.
     """
-    flat = _dense(values).detach().reshape(-1)
-    stride = max(1, flat.numel() // SAMPLE)
-    while math.gcd(stride, flat.numel()) > 1:
+    if values.is_sparse:
+        return _sparse_sample(values)
+    flat = _numbers(values.detach()).reshape(-1)
+    part = flat[:: _stride(flat.numel())]
+    return part.clone() if flat.element_size() > 2 else part.float()
+
+
+def _stride(size: int) -> int:
+    stride = max(1, size // SAMPLE)
+    while math.gcd(stride, size) > 1:
         stride += 1
-    return flat[::stride].clone() if flat.element_size() > 2 else flat[::stride].float()
+    return stride
+
+
+def _sparse_sample(gradient: Tensor) -> Tensor:
+    """The elements that ``sample`` takes of the same tensor made dense, which an embedding's gradient may be too large for."""
+    gradient = gradient.detach().coalesce()
+    if gradient.sparse_dim() != 1 or not gradient.values().numel():
+        return sample(gradient.to_dense())
+    rows, values = gradient.indices()[0], _numbers(gradient).reshape(len(gradient.indices()[0]), -1)
+    size = gradient.shape[0] * values.shape[1]
+    places = torch.arange(0, size, _stride(size), device=values.device)
+    wanted = places // values.shape[1]
+    slots = torch.searchsorted(rows, wanted).clamp(max=len(rows) - 1)
+    found = values[slots, places % values.shape[1]]
+    return torch.where(rows[slots] == wanted, found, torch.zeros_like(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +137,7 @@ class BeforeUpdate:
             return Update([], 0.0)
         # Neighbouring floats subtract without rounding (Sterbenz 1974), so there is no need for float64 yet.
         changes = [sample(p) - weight for p, weight in zip(self._parameters, self._weights, strict=True)]
-        scales = [p.numel() / max(1, change.numel()) for p, change in zip(self._parameters, changes, strict=True)]
+        scales = [_count(p) / max(1, change.numel()) for p, change in zip(self._parameters, changes, strict=True)]
         sampled = zip(self._gradients, changes, scales, strict=True)
         slopes = [torch.dot(slope, change).double() * scale for slope, change, scale in sampled if slope is not None]
         lengths = [length * scale**0.5 for length, scale in zip(_lengths(changes).tolist(), scales, strict=True)]
@@ -168,6 +190,20 @@ def _bits(flat: Tensor) -> Tensor:
 def _signed(value: int) -> int:
     value &= (1 << 64) - 1
     return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _numbers(values: Tensor) -> Tensor:
+    """Dense and real, of a type that can be computed with: a complex number is two, a whole one a float."""
+    values = _dense(values)
+    if values.is_complex():
+        return torch.view_as_real(values.resolve_conj())
+    if not values.is_floating_point():
+        return values.double()
+    return values if values.element_size() > 1 else values.float()
+
+
+def _count(values: Tensor) -> int:
+    return values.numel() * (2 if values.is_complex() else 1)
 
 
 def _dense(values: Tensor) -> Tensor:

@@ -78,7 +78,17 @@ def preserved(model: nn.Module, *, replay: TorchRandom | None = None) -> Iterato
             module.training = training
         with torch.no_grad():
             for owner, name, buffer, value in buffers:
-                owner[name] = buffer.copy_(value)
+                overwrite(buffer, value)
+                owner[name] = buffer
+
+
+def overwrite(tensor: Tensor, value: Tensor) -> None:
+    """``tensor.copy_(value)``, for expanded tensors too: torch refuses to write to one place of memory twice."""
+    if tensor.layout is torch.strided:
+        for dim, (size, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+            if stride == 0 and size > 1:
+                tensor, value = tensor.narrow(dim, 0, 1), value.narrow(dim, 0, 1)
+    tensor.copy_(value)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookPlan:
-    """Looks at step 0, at the first ``doublings`` powers of two below ``every``, and at every multiple of ``every``."""
+    """Looks at step 0, at the first ``doublings`` powers of two (1, 2, 4, ...), and at every multiple of ``every``."""
 
     every: int
     doublings: int

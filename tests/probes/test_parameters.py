@@ -21,7 +21,9 @@ from dltool.probes.parameters import (
 
 def test_norms_against_the_definition():
     tensors = [torch.randn(3, 4), None, torch.randn(5).double(), torch.tensor(2.0), torch.full((4,), 1e-25)]
-    expected = [NO_GRADIENT if t is None else math.sqrt(math.fsum(v * v for v in t.double().flatten().tolist())) for t in tensors]
+    expected = [
+        NO_GRADIENT if t is None else math.sqrt(math.fsum(v * v for v in t.double().flatten().tolist())) for t in tensors
+    ]
     assert norms(tensors) == pytest.approx(expected)
     assert norms(tensors)[-1] == pytest.approx(2e-25)
     assert norms([None]) == [NO_GRADIENT]
@@ -135,7 +137,13 @@ def test_row_fingerprints():
 
 def test_roles_and_owners():
     model = nn.ModuleDict(
-        {"e": nn.Embedding(4, 3), "l": nn.Linear(3, 3), "n": nn.BatchNorm1d(3), "m": nn.MultiheadAttention(4, 2), "r": nn.LSTM(2, 2)}
+        {
+            "e": nn.Embedding(4, 3),
+            "l": nn.Linear(3, 3),
+            "n": nn.BatchNorm1d(3),
+            "m": nn.MultiheadAttention(4, 2),
+            "r": nn.LSTM(2, 2),
+        }
     )
     model.register_parameter("scale", nn.Parameter(torch.ones(3)))
     found = {p.name: (p.owner, p.role) for p in named_parameters(model)}
