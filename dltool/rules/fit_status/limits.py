@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dltool.rules.base import Threshold
 
-CALIBRATED = "benchmarks/fit_verdict.py: set on seeds 0-259 of its curves, reported on seeds 1000-1199"
+CALIBRATED = "chosen and checked with benchmarks/fit_verdict.py on seeds 0-259, reported there on seeds 1000-1199"
 
 OVERFIT_GAP = Threshold(
     name="gap",
     default=0.25,
     unit="share of the trivial baseline's loss",
-    source=CALIBRATED + "; the gaps of healthy small nets (Iris, digits, diabetes) stay below 0.2",
+    source=CALIBRATED + "; the healthy samples (sample_configs/healthy) have gaps below 0.05",
 )
 OVERFIT_RISE = Threshold(name="rise", default=0.05, unit="share of the trivial baseline's loss", source=CALIBRATED)
 CONFIDENCE = Threshold(
