@@ -13,7 +13,7 @@ from dltool.core.errors import UserError
 from dltool.training.counting import adds_up, batch_weight
 from dltool.training.experiment import Batch, BatchSource, Experiment, Nested
 from dltool.training.failure import explain
-from dltool.training.modes import modes_kept
+from dltool.training.modes import evaluating
 from dltool.training.placement import placer, samples_in
 from dltool.training.rng import randomness_kept
 from dltool.training.step import with_precision
@@ -59,8 +59,7 @@ class Evaluator:
         sums: dict[str, float] = {}
         counts: dict[str, int] = {}
         samples = 0
-        with modes_kept(self._experiment.model), randomness_kept(self._experiment.device):
-            self._experiment.model.eval()
+        with evaluating(self._experiment.model), randomness_kept(self._experiment.device):
             for batch in source.fixed(limit, self.batch_size(source)):
                 placed = batch if self._place is None else self._place(batch)
                 output, losses, weight = self._forward(placed)
@@ -90,8 +89,7 @@ class Evaluator:
     def _splits_by_sample(self) -> bool:
         if self._sample is None:
             return False
-        with modes_kept(self._experiment.model), randomness_kept(self._experiment.device):
-            self._experiment.model.eval()
+        with evaluating(self._experiment.model), randomness_kept(self._experiment.device):
             output, *_ = self._forward(self._sample)
             return self._experiment.criterion.per_sample(output, self._sample.target) is not None
 

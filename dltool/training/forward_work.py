@@ -72,7 +72,7 @@ def _flops_by_size(func: Any, args: Sequence[Any], out: Any) -> float:
     if not any(word in func.name() for word in FUSED_LAYERS):
         return float(sum(tensor.numel() for tensor in _tensors(out)))
     rows, *rest = _tensors(args)
-    return 2.0 * rows.numel() / max(rows.shape[-1], 1) * sum(weight.numel() for weight in rest if weight.ndim == 2)
+    return 2.0 * rows.numel() / max(rows.size(-1), 1) * sum(weight.numel() for weight in rest if weight.ndim == 2)
 
 
 def _tensors(value: Any) -> list[Tensor]:

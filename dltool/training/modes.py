@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -24,3 +25,20 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in before:
             module.training = training
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode, computed by the same operators as training.
+
+    torch's fused transformer path, which is taken in eval mode alone, rounds differently and packs padded sequences into
+    nested tensors, whose work cannot be counted.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with modes_kept(model):
+        try:
+            torch.backends.mha.set_fastpath_enabled(value=False)
+            model.eval()
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(value=fused)
