@@ -45,6 +45,7 @@ CHECKED_SAMPLES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+from dltool.training.modes import evaluating
 class RunOptions:
     """What the command line adds to a target."""
 
@@ -285,11 +286,5 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 
 def try_model(model: nn.Module, value: Nested) -> Nested:
     """The model's output in eval mode, with every module's mode and the random state put back."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            return model(value)
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        return model(value)
