@@ -40,12 +40,12 @@ from dltool.training.experiment import (
     Schedule,
     TrainSettings,
 )  # fmt: skip
+from dltool.training.modes import evaluating
 
 CHECKED_SAMPLES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-from dltool.training.modes import evaluating
 class RunOptions:
     """What the command line adds to a target."""
 
