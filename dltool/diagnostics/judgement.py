@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
+from dltool.core.codec import encode
 from dltool.core.finding import Finding
-from dltool.core.measurements import History, Measurements, Optimisation, Task
+from dltool.core.measurements import Measurements, Optimisation, Task
 from dltool.core.report import Report, RunInfo
 from dltool.core.version import VERSION
 from dltool.rules.batch_size import batch_size_advice
-from dltool.rules.fit_verdict import FitVerdict, verdict
-from dltool.rules.select import judge
+from dltool.rules.fit_verdict import FitVerdict
+from dltool.rules.select import concluded, judge
 from dltool.training.experiment import Experiment
 
 IGNORED_HERE = "ignored on the command line"
@@ -85,11 +86,7 @@ def _signature(run: Judgement, measured: Measurements) -> RunInfo:
 
 
 def _measurements(measured: Measurements, thresholds: Any, reason_not_run: str | None) -> dict[str, Any]:
-    fit = verdict(measured, thresholds) if History in measured else _not_run(reason_not_run)
+    complete = concluded(measured, thresholds)
+    fit = complete.get(FitVerdict) or FitVerdict(status="inconclusive", reason=reason_not_run or "nothing was trained")
     advice = batch_size_advice(measured[Task]) if Task in measured else ()
-    told = {"status": fit.status, "reason": fit.reason, "evidence": fit.evidence, "advice": fit.advice}
-    return {"fit_status": fit.status, "fit": told, "advice": advice, **measured.to_dict()}
-
-
-def _not_run(reason: str | None) -> FitVerdict:
-    return FitVerdict(status="inconclusive", reason=reason or "nothing was trained")
+    return {"fit_status": fit.status, "fit": encode(fit), "advice": advice, **complete.to_dict()}

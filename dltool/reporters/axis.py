@@ -15,6 +15,9 @@ LOG_SPAN_RATIO = 1e12
 LARGEST = 1e150
 """Finite values beyond it are held at it: the difference of two such values must not overflow."""
 
+SMALLEST = 1e-150
+"""Values nearer to zero are zero: a tick's share of them must not vanish."""
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -38,7 +41,7 @@ def fit_axis(values: Iterable[float], *, ticks: int) -> Axis:
         values: at least one finite number; others are passed over.
         ticks: about how many ticks to set, at least 2.
     """
-    finite = [min(LARGEST, max(-LARGEST, v)) for v in values if math.isfinite(v)]
+    finite = [min(LARGEST, max(-LARGEST, v)) if abs(v) > SMALLEST else 0.0 for v in values if math.isfinite(v)]
     low, high = min(finite), max(finite)
     if low >= 0 and high > 0:
         above_zero = max(min(v for v in finite if v > 0), high / LOG_SPAN_RATIO)

@@ -12,19 +12,9 @@ from dltool.core.codec import NON_FINITE
 from dltool.core.finding import Check, Finding
 from dltool.core.measurements import Section
 from dltool.core.report import SCHEMA_VERSION, RunInfo
+from dltool.rules.fit_status.case import FitStatus
 
-FIT_STATUSES = (
-    "good-fit",
-    "underfitting",
-    "overfitting",
-    "not-converged",
-    "plateau",
-    "oscillating",
-    "diverged",
-    "no-better-than-trivial",
-    "ignores-input",
-    "inconclusive",
-)
+FIT_STATUSES = get_args(FitStatus)
 PLAIN = {bool: "boolean", int: "integer", str: "string", type(None): "null"}
 
 

@@ -33,10 +33,11 @@ QUESTIONS: tuple[Callable[[Case], Answer | None], ...] = (
 class FitVerdict(Section):
     """The verdict with its reason, evidence and advice; derived from the other sections, so that rules share one.
 
-    ``explained_ratio`` is the share of the trivial baseline's loss that training removed, where there is a baseline.
+    ``explained_ratio`` is the share of the trivial baseline's loss that training removed; without a baseline, of the loss
+    at the start, which a net that knows nothing has (None where that was not seen either).
     """
 
-    key: ClassVar[str] = "fit_verdict"
+    key: ClassVar[str] = "fit"
     status: FitStatus
     reason: str
     evidence: Mapping[str, object] = field(default_factory=dict)
@@ -59,7 +60,7 @@ def verdict(measured: Measurements, limits: Mapping[str, float] | None = None) -
         reason=answer.reason,
         evidence=answer.evidence,
         advice=answer.advice,
-        explained_ratio=None if curves is None else curves.explained_ratio,
+        explained_ratio=None if curves is None else curves.removed_ratio,
     )
 
 
@@ -97,4 +98,4 @@ def _good_or_unknown(case: Case) -> Answer:
             advice=("use one of torch's own losses, for which the best constant output is known",),
         )
     where = "training and validation" if curves.val is not None else "training"
-    return Answer(status="good-fit", reason=f"{where} loss came to rest far below the trivial baseline", evidence=evidence)
+    return Answer(status="good-fit", reason=f"{where} loss came to rest below the trivial baseline", evidence=evidence)

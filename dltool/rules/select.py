@@ -51,7 +51,7 @@ def judge(
         UserError: for selectors and thresholds that mean nothing, all of them at once.
     """
     selection = choose(select, ignore or {}, thresholds or {}, rules)
-    measured = _with_verdict(measured, selection.limits)
+    measured = _concluded(measured, selection.limits)
     findings: list[Finding] = []
     checks: list[Check] = []
     for rule in selection.rules:
@@ -102,7 +102,16 @@ def _ask(rule: type[Rule], measured: Measurements, selection: Selection) -> tupl
     return found, Check(rule=rule.id, outcome="failed" if found else "passed")
 
 
-def _with_verdict(measured: Measurements, limits: Mapping[str, Mapping[str, float]]) -> Measurements:
+def concluded(measured: Measurements, thresholds: Mapping[str, float]) -> Measurements:
+    """``measured`` with the ``FitVerdict`` that the rules will share; unchanged without a ``History``.
+
+    Raises:
+        UserError: for thresholds that mean nothing.
+    """
+    return _concluded(measured, choose((), {}, thresholds).limits)
+
+
+def _concluded(measured: Measurements, limits: Mapping[str, Mapping[str, float]]) -> Measurements:
     if History not in measured:
         return measured
     overrides = {f"{name}.{key}": value for name in LIMITS for key, value in limits.get(name, {}).items()}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dltool.core import measurements as m
 from dltool.core.codec import decode, dumps, encode
 
-SECTIONS = m.Section.__subclasses__()
+SECTIONS = [*m.Section.__subclasses__()]
 
 
 def strategy_for(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
@@ -34,6 +34,7 @@ def strategy_for(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
         int: st.integers(-(2**40), 2**40),
         str: st.text(max_size=5),
         bool: st.booleans(),
+        object: st.integers() | st.text(max_size=5),
     }[kind]
 
 

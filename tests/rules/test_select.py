@@ -93,7 +93,7 @@ def test_what_was_not_measured_is_skipped_with_that_reason():
     _, checks = judge(Measurements([]))
     assert len(checks) == len(RULES)
     assert {c.outcome for c in checks} == {"skipped"}
-    assert next(c for c in checks if c.rule == "OPT102").reason == "not measured: step_gains, parameters, fit_verdict"
+    assert next(c for c in checks if c.rule == "OPT102").reason == "not measured: step_gains, parameters, fit"
 
 
 def test_a_failed_check_has_findings_and_the_verdict_is_derived_anew():
