@@ -1,4 +1,4 @@
-"""One torch thread per test process: small tensors gain nothing from a second, and two test runs must not fight for cores."""
+"""One torch thread per test process: small tensors gain nothing from a second, and test runs must not fight for cores."""
 
 import os
 
