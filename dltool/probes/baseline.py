@@ -20,6 +20,7 @@ LEAST_LOG_SHARE = -30.0
 
 Score = Callable[[Nested, Nested], Tensor]
 Weigh = Callable[[Pair], float]
+Group = tuple[Nested, Nested, float]
 
 
 class ConstantOutput(nn.Module):
@@ -62,7 +63,8 @@ def fit_constant(
 ) -> ConstantOutput | None:
     """The constant that the criterion likes best on at most ``MOST_TARGETS`` samples.
 
-    It is found by minimising the criterion itself in float64 (LBFGS), with zeros and the mean, the median and the class
+    It is found by minimising the criterion itself (LBFGS) in float64, or in the output's own precision where the criterion
+    takes no other (class weights of its own), with zeros and the mean, the median and the class
     frequencies of the targets as first guesses: for cross-entropy that ends at the entropy of the class frequencies, for MSE
     at the target's variance, for L1 at its mean deviation from the median.
 
@@ -83,19 +85,36 @@ def fit_constant(
     groups = _groups(batches, max(64, min(MOST_TARGETS, MOST_OUTPUT_VALUES // output[0].numel())), weigh or _samples)
     if not groups:
         return None
+    for dtype in (torch.float64, output.dtype):
+        typed = [(x, _as(y, dtype), weight) for x, y, weight in groups]
+        try:
+            best = _best_constant(criterion, typed, (example[0], output), activation, dtype)
+        except (RuntimeError, ValueError, TypeError, IndexError):
+            continue
+        return best[1].to(output.dtype) if best is not None and math.isfinite(best[0]) else None
+    return None
+
+
+def _best_constant(
+    criterion: Score,
+    groups: Sequence[Group],
+    example: tuple[Nested, Tensor],
+    activation: Callable[[Tensor], Tensor] | None,
+    dtype: torch.dtype,
+) -> tuple[float, ConstantOutput] | None:
+    output = example[1]
     unit_dim = _unit_dim(output, groups[0][1])
     units = 1 if unit_dim is None else output.shape[unit_dim]
     best: tuple[float, ConstantOutput] | None = None
-    try:
-        for description, guess in [*_guesses([y for _, y, _ in groups], units, unit_dim, output.ndim)]:
-            constant = ConstantOutput(guess, (example[0], output), unit_dim, description)
-            constant.activation = activation
-            best = _better(best, constant, _loss(criterion, constant, groups))
-        if best is not None:
-            best = _better(best, *_polished(criterion, best[1], groups))
-    except (RuntimeError, ValueError, TypeError, IndexError):
-        return None
-    return best[1].to(output.dtype) if best is not None and math.isfinite(best[0]) else None
+    for description, guess in [*_guesses([y for _, y, _ in groups], units, unit_dim, output.ndim)]:
+        constant = ConstantOutput(guess.to(dtype), example, unit_dim, description)
+        constant.activation = activation
+        best = _better(best, constant, _loss(criterion, constant, groups))
+    return None if best is None else _better(best, *_polished(criterion, best[1], groups))
+
+
+def _as(target: Nested, dtype: torch.dtype) -> Nested:
+    return transform(target, lambda t: t.to(dtype) if t.is_floating_point() else t)
 
 
 def baseline(
@@ -112,9 +131,6 @@ def baseline(
         train_loss=_measured(criterion, constant, train, weigh or _samples),
         val_loss=None if val is None else _measured(criterion, constant, val, weigh or _samples),
     )
-
-
-Group = tuple[Nested, Nested, float]
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from dltool.probes.preserve import device_of, evaluating
 Expects = Literal["logits", "probabilities", "log-probabilities", "values", "unknown"]
 MOST_SAMPLES = 512
 SUM_TOLERANCE = 1e-3
+SHIFT_TOLERANCE = 1e-4
 
 VALUE_LOSSES = frozenset({"mse", "l1", "smooth_l1", "huber", "log_cosh", "gaussian_nll"})
 LOGIT_LOSSES = frozenset(
@@ -85,10 +86,10 @@ def output_of(
 
 
 def loss_expects(criterion: Loss, output: Nested, target: Nested) -> Expects:
-    """What a loss takes the output for: by its name where that says it, else by how it treats constant outputs.
+    """What a loss takes the output for: by its name where that says it, else by how it treats made-up outputs.
 
-    Cross-entropy of logits does not change when all of them are raised by one; that of probabilities does. Binary
-    cross-entropy of logits tells 2 from 3; for probabilities neither exists.
+    Cross-entropy of logits does not change when all of them are raised by one; that of probabilities does, unless they are
+    all alike. Binary cross-entropy of logits tells 2 from 3; for probabilities neither exists.
     """
     if criterion.name in VALUE_LOSSES:
         return "values"
@@ -97,7 +98,7 @@ def loss_expects(criterion: Loss, output: Nested, target: Nested) -> Expects:
     if criterion.name in {"nll", "kl_div"}:
         return "log-probabilities"
     if criterion.name == "cross_entropy":
-        return "logits" if _at(criterion, output, target, 0.0) == _at(criterion, output, target, 1.0) else "probabilities"
+        return "logits" if _ignores_a_shift(criterion, output, target) else "probabilities"
     if criterion.name == "bce":
         two, three = _at(criterion, output, target, 2.0), _at(criterion, output, target, 3.0)
         return "probabilities" if two is None or two == three else "logits"
@@ -117,13 +118,27 @@ def _chance_loss(criterion: Loss, expects: Expects, output: Nested, target: Nest
     return None
 
 
+def _ignores_a_shift(criterion: Loss, output: Nested, target: Nested) -> bool:
+    generator = torch.Generator().manual_seed(0)
+    varied = transform(output, lambda t: torch.rand(t.shape, generator=generator).to(t))
+    plain, raised = _loss_of(criterion, varied, target), _loss_of(criterion, transform(varied, lambda t: t + 1.0), target)
+    if plain is None or raised is None:
+        return plain is raised
+    return math.isclose(plain, raised, rel_tol=SHIFT_TOLERANCE, abs_tol=SHIFT_TOLERANCE)
+
+
 def _at(criterion: Loss, output: Nested, target: Nested, value: float) -> float | None:
     """The loss of an output that is ``value`` everywhere; None where the loss does not take it."""
+    loss = _loss_of(criterion, transform(output, lambda t: torch.full_like(t, value)), target)
+    return None if loss is None else round(loss, 5)
+
+
+def _loss_of(criterion: Loss, output: Nested, target: Nested) -> float | None:
     try:
-        loss = float(criterion(transform(output, lambda t: torch.full_like(t, value)), target))
+        loss = float(criterion(output, target))
     except (RuntimeError, ValueError):
         return None
-    return round(loss, 5) if math.isfinite(loss) else None
+    return loss if math.isfinite(loss) else None
 
 
 def _class_dim(output: Tensor, target: Nested) -> int:

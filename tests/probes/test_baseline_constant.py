@@ -18,3 +18,12 @@ def test_fitting_a_constant_warns_of_nothing_and_ends_at_the_entropy() -> None:
     assert constant is not None
     shares = torch.tensor([0.75, 0.25])
     assert torch.allclose(functional.softmax(constant(torch.ones(1, 2)).detach(), dim=1), shares, atol=1e-4)
+
+
+def test_a_loss_with_class_weights_of_its_own_is_met_in_their_precision() -> None:
+    labels = torch.tensor([0] * 9 + [1])
+    loss = torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 9.0]))
+    constant = fit_constant(loss, [(torch.ones(10, 2), labels)], example=(torch.ones(10, 2), torch.zeros(10, 2)))
+    assert constant is not None
+    shares = functional.softmax(constant(torch.ones(1, 2)).detach(), dim=1)
+    assert torch.allclose(shares, torch.tensor([0.5, 0.5]), atol=1e-3)

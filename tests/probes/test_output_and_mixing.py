@@ -46,11 +46,17 @@ def of_probabilities(output, target, reduction="mean"):
     return F.nll_loss(output.clamp_min(1e-7).log(), target, reduction=reduction)
 
 
+def of_shares(output, target, reduction="mean"):
+    """As Keras does it, and `from_logits: false`: rows need not sum to one."""
+    return F.cross_entropy(output.clamp_min(1e-7).log(), target, reduction=reduction)
+
+
 @pytest.mark.parametrize(
     ("criterion", "y", "width", "expects", "expected"),
     [
         (FunctionalLoss(), Y, 3, "logits", math.log(3)),
         (FunctionalLoss(of_probabilities), Y, 3, "probabilities", math.log(3)),
+        (FunctionalLoss(of_shares), Y, 3, "probabilities", math.log(3)),
         (FunctionalLoss(F.nll_loss, "nll"), Y, 3, "log-probabilities", math.log(3)),
         (FunctionalLoss(F.mse_loss, "mse"), torch.randn(60, 3), 3, "values", None),
         (FunctionalLoss(F.binary_cross_entropy_with_logits, "bce"), (Y[:, None] > 0).float(), 1, "logits", math.log(2)),

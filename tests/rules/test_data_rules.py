@@ -113,6 +113,8 @@ def test_labels_from_one_cannot_be_told_without_labels():
 def test_missing_class(counts, missing):
     findings = judged(MissingClass, replace(TASK, class_counts=counts))
     assert [f.evidence["missing"] for f in findings] == ([] if missing is None else [missing])
+    assert [f.severity for f in judged(MissingClass, replace(TASK, class_counts=(5, 0)), NOTHING)] == [Severity.WARNING]
+    assert [f.severity for f in judged(MissingClass, replace(TASK, class_counts=(5, 0)), GOOD)] == [Severity.INFO]
     assert isinstance(judged(MissingClass, REGRESSION), Skip)
 
 

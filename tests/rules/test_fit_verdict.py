@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from rule_sections import FACTS, OPTIMISATION, OUTPUT, TASK, parameter
+from rule_sections import FACTS, OPTIMISATION, OUTPUT, REGRESSION, TASK, parameter
 
 from dltool.core.measurements import (
     Baseline,
@@ -255,6 +255,32 @@ def test_neighbours_show_that_a_classifier_could_do_better():
     assert verdict(run(high, extra=(TASK, far))).status == "good-fit"
     assert verdict(run(high, extra=(replace(TASK, loss="hinge"), near))).status == "good-fit"
     assert verdict(run(high, extra=(replace(TASK, per_element=True), near))).status == "good-fit"
+
+
+def test_neighbours_show_that_the_rest_is_noise():
+    low = [1.0, *[0.8] * 20]
+    noisy = LabelSignal(samples=500, neighbours=5, agreement_ratio=0.25, chance_ratio=0.0, z=10.0)
+    assert verdict(run(low, extra=(REGRESSION, noisy))).status == "good-fit"
+    boundary = replace(noisy, agreement_ratio=0.299)  # two thirds of it are 0.1993, and 0.2 are explained
+    assert verdict(run(low, extra=(REGRESSION, boundary))).status == "good-fit"
+    for other in (
+        replace(noisy, agreement_ratio=0.4),
+        replace(noisy, z=2.0),
+        replace(noisy, z=math.nan),
+        replace(noisy, agreement_ratio=math.nan),
+        replace(noisy, chance_ratio=1.0),
+    ):
+        assert verdict(run(low, extra=(REGRESSION, other))).status == "underfitting"
+    votes = replace(noisy, agreement_ratio=0.49, chance_ratio=1 / 3)
+    assert verdict(run(low, extra=(TASK, votes))).status == "good-fit"
+    assert verdict(run(low, extra=(TASK, replace(votes, agreement_ratio=0.65)))).status == "underfitting"
+
+
+def test_an_absolute_loss_falls_by_less_than_the_variance_it_explains():
+    high = [1.0, *[0.71] * 20]  # half of the variance
+    assert verdict(run(high, extra=(replace(REGRESSION, loss="l1"),))).status == "good-fit"
+    assert verdict(run(high, extra=(replace(REGRESSION, loss="mse"),))).status == "underfitting"
+    assert verdict(run([1.0, *[0.85] * 20], extra=(replace(REGRESSION, loss="l1"),))).status == "underfitting"
 
 
 def flat_with(overshoot):

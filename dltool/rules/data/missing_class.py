@@ -8,6 +8,7 @@ from typing import ClassVar
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import Measurements, Task
 from dltool.rules.base import Rule, Skip
+from dltool.rules.learnt import lowered
 
 
 class MissingClass(Rule):
@@ -21,7 +22,8 @@ class MissingClass(Rule):
     How to fix: stratify the split (`data.split.stratify`), gather samples of the class, or give the last layer fewer
     outputs.
 
-    When it is wrong: a head kept for classes that come later. Ignore the rule with that reason.
+    When it is wrong: a head kept for classes that come later, or a vocabulary, most of whose words are rare. If the
+    run learnt well the finding is lowered to information.
 
     References: Lones 2021, How to avoid machine learning pitfalls, section 2; Kohavi 1995, A study of
     cross-validation (stratification).
@@ -44,6 +46,7 @@ class MissingClass(Rule):
         return [
             self.finding(
                 f"no training sample belongs to {len(missing)} of {len(counts)} classes: {shown}",
+                severity=lowered(self.severity, measured),
                 where=Where(phase="input"),
                 evidence={"missing": missing, "classes": len(counts)},
                 limit={"samples_per_class": 1},

@@ -23,6 +23,10 @@ FitStatus = Literal[
     "inconclusive",
 ]
 
+PROVEN_Z = 2.326
+"""One-sided 1 % point of the normal distribution: neighbours below it share labels no more often than by chance."""
+ABSOLUTE_LOSSES = ("l1", "l1_loss")
+"""Losses that grow with the error itself: where half of the variance is explained they fall by 1 - sqrt(1/2)."""
 LIKELIHOOD_LOSSES = ("cross_entropy", "crossentropy", "nll", "bce", "binary_cross_entropy")
 
 
@@ -67,11 +71,38 @@ class Case:
         return -agreement * math.log(agreement) - (1.0 - agreement) * math.log((1.0 - agreement) / (classes - 1))
 
     @property
+    def neighbour_share(self) -> float | None:
+        """Share of the targets' variance (for classes: Gini's) that near neighbours have in common; None where unproven.
+
+        For classes it is Goodman & Kruskal's tau, for numbers 1 minus Geary's C. Neighbours that are not close make it too
+        low, never too high: so much at least can be explained.
+        """
+        signal = self.measured.get(LabelSignal)
+        if signal is None or not signal.z >= PROVEN_Z or not signal.chance_ratio < 1.0:
+            return None
+        return (signal.agreement_ratio - signal.chance_ratio) / (1.0 - signal.chance_ratio)
+
+    @property
+    def explained_variance(self) -> float | None:
+        """Share of the trivial loss that training removed, as a share of variance where the loss is an absolute one."""
+        explained, task = self.curves.explained_ratio, self.measured.get(Task)
+        if explained is None or task is None or task.loss not in ABSOLUTE_LOSSES:
+            return explained
+        return 1.0 - max(0.0, 1.0 - explained) ** 2
+
+    @property
     def is_high(self) -> bool:
-        """The training loss is far above what could be reached: little explained, or well above a neighbour's vote."""
+        """The training loss is far above what could be reached: little explained, or well above a neighbour's vote.
+
+        Little is less than ``underfitting.explained``, and less than what near neighbours show to be within reach: where the
+        targets are mostly noise, a net that explains as much as there is does all it can.
+        """
         curves, neighbour = self.curves, self.neighbour_loss
-        explained = curves.explained_ratio
-        if explained is not None and not explained >= self.limits["underfitting.explained"]:
+        explained, share = self.explained_variance, self.neighbour_share
+        least = self.limits["underfitting.explained"]
+        if share is not None:
+            least = min(least, self.limits["underfitting.neighbour_share"] * share)
+        if explained is not None and not explained >= least:
             return True
         margin = self.limits["underfitting.neighbour_margin"] * curves.scale
         return neighbour is not None and not curves.train_loss <= neighbour + margin

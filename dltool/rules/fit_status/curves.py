@@ -87,6 +87,12 @@ class Curves:
         """Share of the trivial loss that training removed; None without a baseline."""
         return None if self.baseline is None else (self.baseline - self.train_loss) / self.scale
 
+    @property
+    def removed_ratio(self) -> float | None:
+        """As ``explained_ratio``; without a baseline the share of the loss at the start."""
+        reference = self.start if self.baseline is None else self.baseline
+        return None if reference is None else (reference - self.train_loss) / self.scale
+
 
 def read_curves(measured: Measurements) -> Curves | None:
     """The curves of a run, or None when not one epoch has a finite training loss."""

@@ -43,6 +43,12 @@ UNDERFIT_NEIGHBOUR_MARGIN = Threshold(
     unit="share of the trivial baseline's loss above what a nearest-neighbour vote reaches",
     source="Cover & Hart 1967: the neighbour's error is at most twice the least possible; label smoothing of 0.1 costs 0.2",
 )
+UNDERFIT_NEIGHBOUR_SHARE = Threshold(
+    name="neighbour_share",
+    default=2.0 / 3.0,
+    unit="share of the variance common to near neighbours that training must explain to be acquitted",
+    source="weak signals: the log loss explains 1 / (2 ln 2) = 0.72 of Gini's variance (Taylor, two equal classes)",
+)
 PLATEAU_SHARE = Threshold(
     name="share", default=1.0 / 3.0, unit="share of the run, at its end, in which the loss stood still", source=CALIBRATED
 )
@@ -104,7 +110,7 @@ LEAST_EPOCHS = Threshold(
 LIMITS = {
     "overfitting": (OVERFIT_GAP, OVERFIT_RISE, CONFIDENCE),
     "not-converged": (NOT_CONVERGED_GAIN, FAR_BETTER),
-    "underfitting": (UNDERFIT_EXPLAINED, UNDERFIT_NEIGHBOUR_MARGIN),
+    "underfitting": (UNDERFIT_EXPLAINED, UNDERFIT_NEIGHBOUR_MARGIN, UNDERFIT_NEIGHBOUR_SHARE),
     "plateau": (PLATEAU_SHARE, PLATEAU_OVERSHOOT),
     "diverged": (DIVERGED_RISE, DIVERGED_LOST),
     "no-better-than-trivial": (TRIVIAL_MARGIN, TRIVIAL_PATIENCE),
