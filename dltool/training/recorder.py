@@ -37,12 +37,13 @@ from dltool.probes.residual import Residuals
 from dltool.training.experiment import Batch, Experiment, Nested
 from dltool.training.forward_work import ForwardWork, count
 from dltool.training.observer import Observer, StepInfo
-from dltool.training.recorder_audit import Audit, audit
+from dltool.training.recorder_audit import Audit, audit, audit_batch_size
 from dltool.training.recorder_plan import (
-    FEWEST_AUDIT_BATCHES,
+    FEWEST_AUDIT_SAMPLES,
     LookPlan,
     Sizes,
-    audit_batches,
+    audit_flops,
+    audit_samples,
     look_flops,
     plan_looks,
     step_flops,
@@ -88,7 +89,7 @@ class Recorder(Observer):
         self._prints: dict[str, int] = {}
         self._odd_buffers: tuple[str, ...] = ()
         self._plan: LookPlan | None = None
-        self._audit_batches = FEWEST_AUDIT_BATCHES
+        self._audit_samples = FEWEST_AUDIT_SAMPLES
         self._steps_planned = 0
         self._next = 0
         self._updates = 0
@@ -170,7 +171,7 @@ class Recorder(Observer):
     def sections(self) -> list[Section]:
         """Everything measured. The first call runs the pass over unaugmented samples for idle units, within the budget."""
         if self._audited is None:
-            self._audited = audit(self._experiment, self._network, self._audit_batches, self._precision)
+            self._audited = audit(self._experiment, self._network, self._audit_samples, self._precision)
         plan = self._plan or LookPlan(every=1, doublings=0)
         prints = {p.name: fingerprint(p.tensor) for p in self._parameters}
         return [
@@ -201,7 +202,7 @@ class Recorder(Observer):
         """What a resumed run needs to go on bit for bit."""
         return {
             "plan": encode(self._plan),
-            "audit_batches": self._audit_batches,
+            "audit_samples": self._audit_samples,
             "next": self._next,
             "updates": self._updates,
             "initial_loss": torch.tensor([] if self.initial_loss is None else [self.initial_loss], dtype=torch.float64),
@@ -221,7 +222,7 @@ class Recorder(Observer):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what ``state_dict`` gave; called after ``run_start``."""
         self._plan = None if state["plan"] is None else decode(LookPlan, state["plan"])
-        self._audit_batches, self._next, self._updates = state["audit_batches"], state["next"], state["updates"]
+        self._audit_samples, self._next, self._updates = state["audit_samples"], state["next"], state["updates"]
         self.initial_loss = next(iter(state["initial_loss"].tolist()), None)
         self._series.load_state_dict(state["series"])
         self._activations.load_state_dict(state["activations"])
@@ -255,11 +256,13 @@ class Recorder(Observer):
         settings, places = self._experiment.settings, len(self._network.places)
         step = step_flops(work, samples) * settings.accumulate
         elements = sum(p.tensor.numel() for p in self._parameters)
-        self._audit_batches = audit_batches(
+        size = audit_batch_size(samples)
+        self._audit_samples = audit_samples(
             steps=self._steps_planned,
-            audit=look_flops(work, Sizes(places=places, parameters=0, elements=0), samples),
+            audit=audit_flops(work, places, size),
             step=step,
             overhead=settings.watch_overhead,
+            batch_size=size,
         )
         return plan_looks(
             steps=self._steps_planned,

@@ -14,8 +14,9 @@ from dltool.probes.preserve import evaluating
 from dltool.training.experiment import Experiment
 from dltool.training.placement import placer
 
-MOST_SAMPLES = 1024
-"""299 samples prove that a unit which never fired fires on less than 1 % of them; more only sharpen the saturated share."""
+LARGEST_BATCH = 256
+LARGEST_BATCH_RATIO = 8
+"""Without gradients a forward keeps two layers' activations where training keeps them all: eight times the samples fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,15 @@ class Audit:
     all_samples: bool
 
 
+def audit_batch_size(training: int) -> int:
+    """Samples in a batch of the pass, given those of a training batch: fewer, larger batches cost less."""
+    return max(training, min(LARGEST_BATCH, LARGEST_BATCH_RATIO * training))
+
+
 def audit(
-    experiment: Experiment, network: Network, most_batches: int, precision: Callable[[], AbstractContextManager[object]]
+    experiment: Experiment, network: Network, limit: int, precision: Callable[[], AbstractContextManager[object]]
 ) -> Audit:
-    """Count over at most ``most_batches`` batches of unaugmented training samples.
+    """Count over at most ``limit`` unaugmented training samples.
 
     A model with weights that are not finite is not run: its units would tell nothing.
     """
@@ -38,8 +44,7 @@ def audit(
     if not is_finite([parameter.detach() for parameter in experiment.model.parameters()]):
         return Audit(idle, gates, all_samples=False)
     source = experiment.train
-    size = source.batch_size or 32
-    limit = min(MOST_SAMPLES, most_batches * size)
+    size = audit_batch_size(source.batch_size or 32)
     place = placer(experiment.device, experiment.settings.precision)
     seen = 0
     with evaluating(experiment.model), precision():

@@ -11,21 +11,24 @@ import math
 from dataclasses import dataclass
 
 from dltool.training.forward_work import OPERATOR_FLOPS, ForwardWork
-from dltool.training.remeasuring import SHARE as REMEASURING_SHARE
 from dltool.training.remeasuring import STEP_IN_FORWARDS
 
-AUDIT_SHARE = 0.15
-LOOK_SHARE = 1.0 - REMEASURING_SHARE - AUDIT_SHARE
-"""Parts of ``watch.overhead``: for the pass over unaugmented samples at the end, and for the looks."""
+LOOK_SHARE = 0.35
+AUDIT_SHARE = 0.1
+"""Parts of ``watch.overhead``: for the looks, and for the pass over unaugmented samples at the end. With the part that
+re-measuring takes (``remeasuring.SHARE``) that leaves 15 % of the budget for what counting cannot see.
+"""
 
 SHORT_RUN_LOOKS = 16
-SHORT_RUN_FLOPS = 5e8
-"""A short run gets up to 16 looks beyond its budget as long as they stay below some 50 ms of work (5e8 FLOP)."""
+SHORT_RUN_FLOPS = 3e8
+"""A short run gets up to 16 looks beyond its budget as long as they stay below some 30 ms of work (3e8 FLOP)."""
 FEWEST_LOOKS = 4
 """Looks that every run gets, however dear they are."""
 MOST_LOOKS = 512
 """Looks beyond it would only lengthen the report."""
-FEWEST_AUDIT_BATCHES = 4
+FEWEST_AUDIT_SAMPLES = 320
+MOST_AUDIT_SAMPLES = 1024
+"""299 samples prove that a unit which never fired fires on less than 1 % of them; many more only sharpen other shares."""
 
 LOOK_OPERATORS = 60.0
 PLACE_OPERATORS = 10.0
@@ -100,8 +103,12 @@ def plan_looks(*, steps: int, look: float, step: float, overhead: float, every: 
     return LookPlan(every=interval, doublings=doublings)
 
 
-def audit_batches(*, steps: int, audit: float, step: float, overhead: float) -> int:
-    """Batches that the pass at the end may take, given the work of one of them."""
-    affordable = math.floor(AUDIT_SHARE * overhead * steps * step / audit)
-    unnoticed = math.floor(SHORT_RUN_FLOPS / audit)
-    return max(FEWEST_AUDIT_BATCHES, unnoticed, affordable)
+def audit_flops(work: ForwardWork, places: int, batch_size: int) -> float:
+    """What one batch of the pass at the end costs: a forward pass, as much again for counting, and every module."""
+    return 2.0 * work.flops(1, batch_size) + (LOOK_OPERATORS + PLACE_OPERATORS * places) * OPERATOR_FLOPS
+
+
+def audit_samples(*, steps: int, audit: float, step: float, overhead: float, batch_size: int) -> int:
+    """Samples that the pass at the end may take, given the work of one of its batches."""
+    batches = math.floor(AUDIT_SHARE * overhead * steps * step / audit)
+    return max(FEWEST_AUDIT_SAMPLES, min(MOST_AUDIT_SAMPLES, batches * batch_size))

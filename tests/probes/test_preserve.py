@@ -23,7 +23,7 @@ class Messy(nn.Module):
         self.count += 1
         self.replaced = self.replaced * 2
         self.norm.eval()
-        noise = random.random() + np.random.rand() + torch.rand(1)
+        noise = random.random() + np.random.rand() + torch.rand(1)  # noqa: NPY002
         return self.norm(self.linear(x)) + noise
 
 
@@ -44,9 +44,17 @@ def test_everything_is_as_it_was(model, block):
 
 @pytest.mark.parametrize("block", [preserved, evaluating])
 def test_also_after_an_exception(model, block):
-    with left_as_found(model), pytest.raises(RuntimeError), block(model):
-        model(torch.randn(5, 3))
-        model(torch.randn(5, 4))
+    class Fails(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, x):
+            return self.inner(x) @ x
+
+    whole = Fails()
+    with left_as_found(whole), pytest.raises(RuntimeError), block(whole):
+        whole(torch.randn(5, 3))
 
 
 def test_batch_norm_statistics_do_not_move():

@@ -9,8 +9,8 @@ from dltool.probes.saturation import FLAT_RATIO, JUDGES, NAMES, activation_name,
 GRID = torch.linspace(-15, 15, 6001)
 ELEMENTWISE = [
     nn.ReLU(), nn.ReLU6(), nn.Threshold(0.5, -2.0), nn.Sigmoid(), nn.Tanh(), nn.Hardtanh(-2.0, 1.0), nn.Hardsigmoid(),
-    nn.Softsign(), nn.GELU(), nn.GELU(approximate="tanh"), nn.SiLU(), nn.Mish(), nn.Hardswish(), nn.ELU(0.7), nn.ELU(1.5), nn.SELU(),
-    nn.CELU(1.3), nn.Softplus(beta=2.0), nn.LogSigmoid(),
+    nn.Softsign(), nn.GELU(), nn.GELU(approximate="tanh"), nn.SiLU(), nn.Mish(), nn.Hardswish(), nn.ELU(0.7), nn.ELU(1.5),
+    nn.SELU(), nn.CELU(1.3), nn.Softplus(beta=2.0), nn.LogSigmoid(),
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 def snapshot(model: nn.Module) -> dict[str, Any]:
-    name, keys, *rest = np.random.get_state()
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002
     return {
         "parameters": {n: (id(p), p.detach().clone(), _copy(p.grad)) for n, p in model.named_parameters()},
         "buffers": {n: (id(b), b.clone()) for n, b in model.named_buffers()},

@@ -170,7 +170,7 @@ def test_dead_and_sparse_and_saturated_units():
     measured = recorded(toy)
     dead, saturated = layer(measured, "1").dead, layer(measured, "3").saturated
     assert (dead.share, dead.lower, dead.units, dead.examples) == (2 / 6, 2 / 6, 6, (0, 1))
-    assert dead.observations == 400
+    assert dead.observations == 320
     assert saturated.share == saturated.lower >= 0.25
     assert 0 in saturated.examples
     assert 0.25 <= layer(measured, "3").saturated_values < 1

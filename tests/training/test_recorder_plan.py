@@ -1,18 +1,22 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dltool.training.forward_work import ForwardWork
 from dltool.training.recorder_plan import (
     AUDIT_SHARE,
-    FEWEST_AUDIT_BATCHES,
+    FEWEST_AUDIT_SAMPLES,
     FEWEST_LOOKS,
     LOOK_SHARE,
+    MOST_AUDIT_SAMPLES,
     MOST_LOOKS,
     SHORT_RUN_FLOPS,
     SHORT_RUN_LOOKS,
     LookPlan,
     Sizes,
-    audit_batches,
+    audit_flops,
+    audit_samples,
     look_flops,
     plan_looks,
     step_flops,
@@ -54,7 +58,7 @@ def test_the_budget_is_used_and_the_start_is_looked_at_most(steps, work, sizes, 
     assert len(looks) >= min(steps, MOST_LOOKS, max(FEWEST_LOOKS, affordable)) // 3
     assert looks[0] == 0
     assert looks == sorted(set(looks))
-    gaps = [b - a for a, b in zip(looks, looks[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(looks)]
     assert all(gap <= plan.every for gap in gaps)
     assert plan == plan_looks(steps=steps, look=look, step=step, overhead=overhead)
 
@@ -82,7 +86,7 @@ def test_a_short_tiny_run_is_seen_and_a_long_one_gets_more():
 
     assert count(10) == 10
     assert 8 <= count(200) <= SHORT_RUN_LOOKS
-    assert 30 < count(10_000) < 200
+    assert 20 < count(10_000) < 200
     assert count(10**6) > 250
 
 
@@ -90,12 +94,14 @@ def test_no_overhead_is_one_look():
     assert len(plan_looks(steps=1000, look=1.0, step=1.0, overhead=0.0).looks(1000)) == 1
 
 
-@given(steps=STEPS, audit=st.floats(1, 1e15), step=st.floats(1, 1e15), overhead=OVERHEAD)
-def test_the_pass_at_the_end_stays_within_its_part(steps, audit, step, overhead):
-    batches = audit_batches(steps=steps, audit=audit, step=step, overhead=overhead)
-    budget = AUDIT_SHARE * overhead * steps * step
-    assert batches <= FEWEST_AUDIT_BATCHES or batches * audit <= max(budget, SHORT_RUN_FLOPS)
+@given(steps=STEPS, work=WORK, places=st.integers(1, 2000), batch=st.integers(1, 4096), overhead=OVERHEAD)
+def test_the_pass_at_the_end_stays_within_its_part(steps, work, places, batch, overhead):
+    audit, step = audit_flops(work, places, batch), step_flops(work, batch)
+    samples = audit_samples(steps=steps, audit=audit, step=step, overhead=overhead, batch_size=batch)
+    within = samples / batch * audit <= AUDIT_SHARE * overhead * steps * step * (1 + 1e-9)
+    assert FEWEST_AUDIT_SAMPLES <= samples <= MOST_AUDIT_SAMPLES
+    assert within or samples == FEWEST_AUDIT_SAMPLES
 
 
-def test_the_parts_make_the_whole():
-    assert AUDIT_SHARE + LOOK_SHARE + SHARE == 1.0
+def test_the_parts_leave_a_margin():
+    assert AUDIT_SHARE + LOOK_SHARE + SHARE < 0.9
