@@ -83,10 +83,11 @@ def _good_or_unknown(case: Case) -> Answer:
         "explained_ratio": curves.explained_ratio,
         "jitter": curves.trend.jitter,
     }
-    if len(curves.train) < least:
+    measured = max(len(curves.train), 0 if curves.val is None else len(curves.val))
+    if measured < least:
         return Answer(
             status="inconclusive",
-            reason=f"too few measured epochs ({len(curves.train)}) to judge a curve by",
+            reason=f"too few measured epochs ({measured}) to judge a curve by",
             evidence=evidence,
             advice=(f"run at least {least:.0f} epochs",),
         )

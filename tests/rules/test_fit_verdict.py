@@ -341,3 +341,43 @@ def rescaled(measured, unit):
     rest = [s for s in measured if not isinstance(s, History | Baseline)]
     scaled = replace(base, train_loss=base.train_loss * unit, val_loss=base.val_loss * unit)
     return Measurements([*rest, replace(history, epochs=epochs), scaled])
+
+
+def test_a_high_loss_that_still_falls_is_not_blamed_on_the_net():
+    """Eight epochs that fall too unevenly to be extrapolated."""
+    train = [1.139, 1.014, 0.961, 0.916, 0.896, 0.860, 0.851, 0.834]
+    val = [1.180, 1.109, 1.028, 0.976, 0.942, 0.903, 0.873, 0.855]
+    found = verdict(run(train, val, base=1.0986))
+    assert found.status == "not-converged"
+    assert "still falling" in found.reason
+
+
+def test_two_epochs_are_never_underfitting_while_they_fall():
+    measured = run([0.41, 0.36], [0.38, 0.30], base=0.69)
+    trace = tuple(0.9 * math.exp(-i / 20) + 0.35 for i in range(64))
+    steps = LossTrace(stride=1, losses=trace, smoothed=trace, spikes=())
+    assert verdict(Measurements([*measured, steps])).status in ("not-converged", "inconclusive")
+
+
+def test_training_that_leaves_validation_behind_asks_for_regularisation_and_not_for_capacity():
+    """Labels that are noise, learnt by heart slowly."""
+    train = [1.10 - 0.012 * t for t in range(20)]
+    val = [1.08 + 0.001 * (t % 3) for t in range(20)]
+    found = verdict(run(train, val, base=1.0986))
+    assert found.status == "overfitting"
+    assert not any("capacity" in advice for advice in found.advice)
+
+
+def test_validated_epochs_are_enough_where_training_was_measured_again_but_twice():
+    measured = run(decay(10, 1.5, 0.1), decay(10, 1.5, 0.1))
+    epochs = tuple(
+        e if e.epoch in (4, 9) else replace(e, train_loss=None, train_blocks=()) for e in measured[History].epochs
+    )
+    sections = [replace(s, epochs=epochs) if isinstance(s, History) else s for s in measured]
+    assert "too few" not in verdict(Measurements(sections)).reason
+
+
+def test_the_best_epoch_is_the_lowest_of_its_stretch():
+    train = decay(20, 4.0)
+    val = [0.80, 0.60, 0.50, 0.45, 0.44, 0.46, *(0.47 + 0.05 * t for t in range(14))]
+    assert verdict(run(train, val)).evidence["best_epoch"] == 4

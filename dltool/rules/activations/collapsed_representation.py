@@ -52,7 +52,9 @@ class CollapsedRepresentation(Rule):
             return ()
         return [
             self.finding(
-                f"the output varies by only {spread:.1e} of its size from sample to sample",
+                "the output is the same for every sample"
+                if spread == 0.0
+                else f"the output varies by only {spread:.1e} of its size from sample to sample",
                 where=Where(phase="forward", module=measured[Output].final_module),
                 evidence={"spread_ratio": spread},
                 limit={"spread": self.limits["spread"]},

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import Layers, Measurements
+from dltool.core.measurements import LayerRecord, Layers, Measurements, Parameters, UnitShare
 from dltool.rules.activations.calls import worst_calls
 from dltool.rules.base import Rule, Skip, Threshold
-from dltool.rules.learnt import lowered
+from dltool.rules.fit_verdict import FitVerdict
+from dltool.rules.learnt import learnt
+
+CUT = 0.95
+"""Share of dead units from which a layer may let nothing through."""
 
 
 class DeadRelu(Rule):
@@ -25,7 +29,8 @@ class DeadRelu(Rule):
     zero; or use leaky_relu, elu or gelu.
 
     When it is wrong: a layer far wider than it needs to be may lose units and still serve. If the run learnt well the
-    finding is lowered to a warning.
+    finding is lowered to a warning, and to information where the net has capacity to spare (it overfits). The same where
+    the net is blind to its input although every layer has living units: then the signal stops elsewhere.
 
     References: Stanford CS231n, Neural networks part 1 ("as much as 40 % of your network can be dead"); Lu et al. 2020,
     Dying ReLU and initialization; Clopper & Pearson 1934 for the bound.
@@ -60,11 +65,13 @@ class DeadRelu(Rule):
         ]
         if not watched:
             return Skip("no layer with an activation that can die")
+        severity = self._severity([dead for _, dead in watched], measured)
+        last = measured[Parameters].steps - 1 if Parameters in measured else 0
         return [
             self.finding(
-                f"at least {dead.lower:.0%} of the {dead.units} units of {layer.name} never fire",
-                severity=lowered(self.severity, measured, to=Severity.WARNING),
-                where=Where(phase="forward", module=layer.name),
+                f"at least {dead.lower:.0%} of the {dead.units} units of layer {layer.name} never fire",
+                severity=severity,
+                where=Where(phase="forward", module=layer.name, step=self._step(layer, last)),
                 cause="their input is negative for every sample, so that neither signal nor gradient passes",
                 evidence={
                     "dead_lower": dead.lower,
@@ -72,6 +79,7 @@ class DeadRelu(Rule):
                     "units": dead.units,
                     "observations": dead.observations,
                     "examples": list(dead.examples),
+                    "dead_at_start": layer.idle_at_start,
                 },
                 limit={"fraction": self.limits["fraction"]},
                 advice=(
@@ -83,3 +91,16 @@ class DeadRelu(Rule):
             for layer, dead in worst_calls(watched)
             if not dead.lower < self.limits["fraction"]
         ]
+
+    def _severity(self, shares: Sequence[UnitShare], measured: Measurements) -> Severity:
+        status = measured[FitVerdict].status if FitVerdict in measured else None
+        if learnt(measured):
+            return Severity.INFO if status == "overfitting" else Severity.WARNING
+        cut = any(share.share >= CUT for share in shares)
+        return Severity.INFO if status == "ignores-input" and not cut else self.severity
+
+    def _step(self, layer: LayerRecord, last: int) -> int | None:
+        """The first step where the units were dead from the start, the last where they died on the way."""
+        if layer.idle_at_start is None:
+            return None
+        return 0 if layer.idle_at_start >= self.limits["fraction"] else max(0, last)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import Layers, Measurements
+from dltool.core.measurements import LayerRecord, Layers, Measurements, Parameters
 from dltool.rules.activations.calls import worst_calls
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.learnt import lowered
@@ -46,6 +46,8 @@ class SaturatedActivation(Rule):
         "vanishing-gradient",
         "collapsed-representation",
         "learning-rate-too-low",
+        "learning-rate-too-high",
+        "surprising-initial-loss",
         "underfitting",
         "not-converged",
         "plateau",
@@ -61,11 +63,12 @@ class SaturatedActivation(Rule):
         ]
         if not watched:
             return Skip("no hidden layer with an activation that can saturate")
+        last = measured[Parameters].steps - 1 if Parameters in measured else 0
         return [
             self.finding(
-                f"at least {flat.lower:.0%} of the {flat.units} units of {layer.name} are saturated on most samples",
+                f"at least {flat.lower:.0%} of the {flat.units} units of layer {layer.name} are saturated on most samples",
                 severity=lowered(self.severity, measured),
-                where=Where(phase="forward", module=layer.name),
+                where=Where(phase="forward", module=layer.name, step=self._step(layer, last)),
                 cause=f"the input of {layer.activation or layer.kind} is too large for its slope",
                 evidence={
                     "saturated_lower": flat.lower,
@@ -73,6 +76,7 @@ class SaturatedActivation(Rule):
                     "units": flat.units,
                     "observations": flat.observations,
                     "examples": list(flat.examples),
+                    "saturated_at_start": layer.idle_at_start,
                 },
                 limit={"fraction": self.limits["fraction"]},
                 advice=(
@@ -84,3 +88,8 @@ class SaturatedActivation(Rule):
             for layer, flat in worst_calls(watched)
             if not flat.lower < self.limits["fraction"]
         ]
+
+    def _step(self, layer: LayerRecord, last: int) -> int:
+        """The first step where the units were saturated from the start, the last where they came to it on the way."""
+        at_start = layer.idle_at_start is not None and layer.idle_at_start >= self.limits["fraction"]
+        return 0 if at_start else max(0, last)

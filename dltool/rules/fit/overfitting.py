@@ -13,9 +13,10 @@ class Overfitting(FromVerdict):
     """Validation is worse than training, beyond noise and by enough to matter.
 
     What it measures: whether the validation loss has risen from its own lowest stretch, or lies above the training
-    loss, by a material share of the trivial baseline's loss. Both are held against their noise: a bootstrap over
-    blocks of samples (paired between epochs), the jitter from epoch to epoch, and a correction for having searched
-    for the minimum. Training loss is re-measured in eval mode, so dropout and augmentation do not blur it.
+    loss, by a material share of the trivial baseline's loss, or has stopped falling while the training loss, still
+    high, falls on. All are held against their noise: a bootstrap over blocks of samples (paired between epochs), the
+    jitter from epoch to epoch, and a correction for having searched for the minimum. Training loss is re-measured in
+    eval mode, so dropout and augmentation do not blur it.
 
     Why it is bad: what is learnt beyond that point is the training sample, not the task.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 from dltool.core.measurements import History, Measurements, Optimisation, StepGains, Task
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import Fall, fall, flat_since
 from dltool.rules.fit_status.curves import Curve
+from dltool.rules.fit_status.generalisation import regularising_advice
 
 
 def not_converged(case: Case) -> Answer | None:
@@ -47,7 +49,43 @@ def stuck(case: Case) -> Answer | None:
     flat = since is not None and len(trend) - since >= case.limits["plateau.share"] * len(trend)
     if flat and since is not None and _rate_is_in_the_way(case, trend, since):
         return _plateau(case, trend, since)
+    if any(_late_fall(curve) >= case.limits["not-converged.gain"] * case.curves.scale for curve in _seen(case)):
+        return _moving(case)
     return _underfitting(case)
+
+
+def _seen(case: Case) -> list[Curve]:
+    curves = case.curves
+    return [curves.trend, curves.train] + ([] if curves.val is None else [curves.val])
+
+
+def _late_fall(curve: Curve) -> float:
+    """What the later half of a run took off the loss, less its scatter: such a curve has not come to rest."""
+    width = max(1, len(curve) // 5)
+    middle = (len(curve) - width) // 2
+    fallen = statistics.fmean(curve.values[middle : middle + width]) - statistics.fmean(curve.last(width).values)
+    return fallen - 2.0 * curve.jitter * math.sqrt(2.0 / width)
+
+
+def _moving(case: Case) -> Answer:
+    """High, and not at rest, though its fall is too short or too uneven to say where it would end."""
+    curves = case.curves
+    trend, val = _late_fall(curves.trend), None if curves.val is None else _late_fall(curves.val)
+    evidence = _level_evidence(case) | {"late_fall": trend, "late_val_fall": val}
+    least = case.limits["no-better-than-trivial.margin"] * curves.scale
+    if val is not None and not val >= least and len(curves.val or ()) >= case.limits["inconclusive.epochs"]:
+        return Answer(
+            status="overfitting",
+            reason="the training loss is still falling, and the validation loss no longer is: the gap between them widens",
+            evidence=evidence,
+            advice=regularising_advice(case),
+        )
+    return Answer(
+        status="not-converged",
+        reason=f"the training loss is high, at {curves.train_loss:.4g}, and was still falling in the later half of the run",
+        evidence=evidence,
+        advice=("train twice as long", "raise the learning rate, so that the same is reached sooner"),
+    )
 
 
 def _matters(case: Case, seen: Fall) -> bool:
@@ -58,7 +96,7 @@ def _matters(case: Case, seen: Fall) -> bool:
 def _longer(unit: str, amount: int, points: int, needed: int) -> tuple[str, ...]:
     if needed > 10 * points:
         return ("raise the learning rate: at this pace the run would have to be more than ten times as long",)
-    return (f"train about {amount} {unit}s more", "or raise the learning rate, so that the same is reached sooner")
+    return (f"train about {amount} {unit}s more", "raise the learning rate, so that the same is reached sooner")
 
 
 def _rate_is_in_the_way(case: Case, trend: Curve, since: int) -> bool:
@@ -114,8 +152,9 @@ def _underfitting(case: Case) -> Answer:
 def _level_evidence(case: Case) -> dict[str, object]:
     explained, neighbour = case.curves.explained_ratio, case.neighbour_loss
     return {
-        "train_loss": case.curves.train_loss,
+        "recent_train_loss": case.curves.train_loss,
         "baseline_loss": case.curves.baseline,
         "explained_ratio": explained if explained is None or math.isfinite(explained) else None,
         "neighbour_loss": neighbour,
+        "neighbour_share": case.neighbour_share,
     }

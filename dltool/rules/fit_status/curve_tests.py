@@ -66,7 +66,7 @@ def level(curve: Curve, confidence: float, reference: tuple[float, ...] = ()) ->
 
 
 def rise_since_best(curve: Curve, confidence: float) -> tuple[Interval, int]:
-    """How far the end lies above the lowest stretch of a curve, and where that stretch was.
+    """How far the end lies above the lowest stretch of a curve, and where in that stretch the lowest point was.
 
     Both are means over the same number of points, and blocks are compared pair by pair. The lowest of many noisy stretches
     lies low by chance, so the confidence is shared out among them (Bonferroni).
@@ -82,7 +82,7 @@ def rise_since_best(curve: Curve, confidence: float) -> tuple[Interval, int]:
         pairs = [b - a for a, b in zip(_block_means(low), _block_means(end), strict=True)]
         over_samples = bootstrap_mean(pairs, end.weights, resamples=RESAMPLES).error
     shared = 1.0 - (1.0 - confidence) / max(1, len(stretches) - 1)
-    return _around(rise, math.hypot(over_epochs, over_samples), shared), low.at[width // 2]
+    return _around(rise, math.hypot(over_epochs, over_samples), shared), low.at[low.values.index(min(low.values))]
 
 
 def gap(train: Curve, val: Curve, confidence: float) -> Interval:

@@ -27,11 +27,11 @@ def validation_rose(case: Case) -> Answer | None:
             "best_epoch": best,
             "rise": rise.estimate,
             "rise_interval": (rise.lower, rise.upper),
-            "train_loss": curves.train_loss,
+            "recent_train_loss": curves.train_loss,
             "val_loss": curves.val.values[-1],
             "baseline_loss": curves.val_baseline,
         },
-        advice=(f"stop at epoch {best}, where validation was best (train.early_stopping)", *_advice(case)),
+        advice=(f"stop at epoch {best}, where validation was best (train.early_stopping)", *regularising_advice(case)),
     )
 
 
@@ -54,11 +54,11 @@ def gap_is_wide(case: Case) -> Answer | None:
             "gap": between.estimate,
             "gap_interval": (between.lower, between.upper),
             "gap_between_baselines": luck,
-            "train_loss": curves.train_loss,
+            "recent_train_loss": curves.train_loss,
             "val_loss": curves.val.values[-1],
             "baseline_loss": curves.val_baseline,
         },
-        advice=_advice(case),
+        advice=regularising_advice(case),
     )
 
 
@@ -66,7 +66,8 @@ def _stopped_early(case: Case) -> bool:
     return Optimisation in case.measured and case.measured[Optimisation].stopped == "early-stopping"
 
 
-def _advice(case: Case) -> tuple[str, ...]:
+def regularising_advice(case: Case) -> tuple[str, ...]:
+    """What the field does against overfitting."""
     task, optimisation = case.measured.get(Task), case.measured.get(Optimisation)
     advice = ["gather more data"]
     advice.append("augment more strongly" if task is not None and task.augmented else "augment the training data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from dltool.core.finding import Finding, Severity
+from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import Measurements, Parameters
 from dltool.rules.base import Rule
 from dltool.rules.gradients.by_module import by_module, names_of, where_of
@@ -14,10 +14,12 @@ from dltool.rules.gradients.by_module import by_module, names_of, where_of
 class ParameterNotOptimised(Rule):
     """A trainable parameter that gets gradients but was never given to the optimizer.
 
-    What it measures: parameters with `requires_grad` and a gradient that are in none of the optimizer's groups.
+    What it measures: parameters with `requires_grad` and a gradient that are in none of the optimizer's groups; and
+    parameters in the graph of the first loss that are not even the model's.
 
     Why it is bad: they cost a backward pass and stay as they were initialised. Typical causes: the optimizer was built
-    before a layer was replaced, or from one part of the model only.
+    before a layer was replaced, or from one part of the model only; layers kept in a plain list or dict, where
+    `model.parameters()` does not find them.
 
     How to fix: build the optimizer after the model is complete, from `model.parameters()`; or set `requires_grad_(False)` on
     what should stay as it is.
@@ -40,6 +42,17 @@ class ParameterNotOptimised(Rule):
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding]:
+        if hidden := measured[Parameters].unregistered:
+            yield self.finding(
+                f"the loss depends on {len(hidden)} parameters that neither the model nor the optimizer knows of",
+                where=Where(phase="optimizer"),
+                cause="layers in a plain list, dict or closure are not registered with the model",
+                evidence={"shapes": [list(shape) for shape in hidden]},
+                advice=(
+                    "keep layers in nn.ModuleList, nn.ModuleDict or nn.Sequential, and weights in nn.ParameterList",
+                    "give the optimizer the parameters of a loss that has some",
+                ),
+            )
         left_out = [
             p
             for p in measured[Parameters].parameters
@@ -47,11 +60,11 @@ class ParameterNotOptimised(Rule):
         ]
         for group in by_module(left_out):
             yield self.finding(
-                f"{names_of(group)} can be trained but is not in the optimizer",
+                f"{names_of(group)} can be trained, and the optimizer was not given {'it' if len(group) == 1 else 'them'}",
                 where=where_of(group),
                 evidence={"parameters": [p.name for p in group]},
                 advice=(
                     "build the optimizer from model.parameters() after the model is complete",
-                    "or freeze it, if that is meant",
+                    "freeze it, if that is meant",
                 ),
             )

@@ -48,5 +48,5 @@ class ParameterWithoutGradient(Rule):
                 where=where_of(group),
                 cause="no path leads from the loss back to it",
                 evidence={"parameters": [p.name for p in group]},
-                advice=("use the module in the forward pass, without detach() on the way", "or freeze it, if that is meant"),
+                advice=("use the module in the forward pass, without detach() on the way", "freeze it, if that is meant"),
             )

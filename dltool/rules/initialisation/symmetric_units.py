@@ -56,8 +56,8 @@ class SymmetricUnitsAtStart(Rule):
         trainable = {p.name for p in measured[Parameters].parameters if p.requires_grad}
         return [
             self.finding(
-                f"the {layer.units} units of {layer.module} start alike and get the same gradient; "
-                f"{layer.distinct_weights_last} of them differ at the end",
+                f"the {layer.units} units of layer {layer.module} start alike and get the same gradient; at the end "
+                f"{_at_the_end(layer.distinct_weights_last)}",
                 where=Where(phase="parameter", module=layer.module, parameter=layer.parameter),
                 cause="a constant initialisation: nothing tells the units apart",
                 evidence={
@@ -77,3 +77,7 @@ class SymmetricUnitsAtStart(Rule):
         most = self.limits["distinct"] * layer.units
         counts = (layer.distinct_weights, layer.distinct_gradients, layer.distinct_weights_last)
         return layer.units >= 2 and all(count <= most for count in counts)
+
+
+def _at_the_end(distinct: int) -> str:
+    return "they are all the same still" if distinct == 1 else f"there are only {distinct} different ones among them"

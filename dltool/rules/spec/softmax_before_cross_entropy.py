@@ -56,6 +56,6 @@ class SoftmaxBeforeCrossEntropy(Rule):
                 cause=None if output.final_activation is None else f"the last activation is {output.final_activation}",
                 evidence={"rows_sum_to_one": True, "final_activation": output.final_activation},
                 limit={"loss_expects": output.loss_expects},
-                advice=("drop the last softmax", "or say cross_entropy: {from_logits: false}"),
+                advice=("drop the last softmax", "say cross_entropy: {from_logits: false}"),
             )
         ]

@@ -24,7 +24,7 @@ class LearningRateTooLow(Rule):
 
     Why it is bad: the run would need ten or a hundred times as many steps.
 
-    How to fix: raise the learning rate tenfold, or search for one with `dltool lr-find`.
+    How to fix: raise the learning rate tenfold, and again, for as long as training stays stable.
 
     When it is wrong: fine-tuning a pretrained net moves little on purpose; a run that learnt is not accused. Where only the
     first layers stand still, see vanishing-gradient.
@@ -51,7 +51,13 @@ class LearningRateTooLow(Rule):
             source="Conn, Gould & Toint 2000, section 6.1: above 0.75 the step is very successful and may grow",
         ),
     )
-    explains: ClassVar[tuple[str, ...]] = ("underfitting", "not-converged", "no-better-than-trivial", "plateau")
+    explains: ClassVar[tuple[str, ...]] = (
+        "parameter-not-updated",
+        "underfitting",
+        "not-converged",
+        "no-better-than-trivial",
+        "plateau",
+    )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         steps = downhill(measured[StepGains])
@@ -84,7 +90,7 @@ class LearningRateTooLow(Rule):
                 limit={"update_ratio": self.limits["update_ratio"], "gentle": self.limits["gentle"]},
                 advice=(
                     "raise the learning rate tenfold" + ("" if run is None else f", to {run.lr * 10.0:g}"),
-                    "search for a rate with dltool lr-find",
+                    "raise it tenfold again, for as long as training stays stable",
                 ),
             )
         ]
