@@ -182,8 +182,9 @@ class LayerRecord:
     """One leaf module, in the order of the first forward pass (``depth`` counts from 0 over modules that ran).
 
     ``output_shape`` is that of one sample. A module without parameters that runs at several places (one shared relu) has a
-    record for each, told apart by ``call``. ``saturated_values`` is the share of all its values that are saturated, whichever
-    unit they belong to. Units of a recurrent layer are its gates.
+    record for each, told apart by ``call``. ``saturated_values`` is the share of all its values that are saturated,
+    whichever unit they belong to. ``idle_at_start`` is the share of units that were dead (or saturated) in the first batch,
+    before the first step; None where that batch is too small to tell. Units of a recurrent layer are its gates.
     """
 
     name: str
@@ -203,6 +204,7 @@ class LayerRecord:
     is_output: bool = False
     residual: bool = False
     saturated_values: float | None = None
+    idle_at_start: float | None = None
     call: int = 0
 
 
@@ -240,11 +242,15 @@ class ParameterRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters(Section):
-    """Every parameter of the model; ``steps`` is how many optimizer steps were taken in all."""
+    """Every parameter of the model; ``steps`` is how many optimizer steps were taken in all.
+
+    ``unregistered`` are the shapes of parameters that the loss depends on and neither model nor optimizer knows of.
+    """
 
     key: ClassVar[str] = "parameters"
     parameters: tuple[ParameterRecord, ...]
     steps: int
+    unregistered: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,9 @@ from dltool.probes.preserve import device_of, evaluating
 
 
 def mixing(model: nn.Module, batches: Iterable[Pair], *, limit: int = 48, dtype: torch.dtype | None = None) -> Mixing | None:
-    """Put the same samples into two batches, beside others each time, and compare their outputs.
+    """Put the same samples into two batches, between others each time, and compare their outputs.
+
+    They stand in the middle, since a recurrence that takes samples for time steps looks to one side only.
 
     ``largest_change_ratio`` is the largest change over the largest output in absolute value. A model that does not mix
     changes by rounding at most (1e-6 in float32).
@@ -28,10 +30,12 @@ def mixing(model: nn.Module, batches: Iterable[Pair], *, limit: int = 48, dtype:
         return None
     inputs = place(table[0], device_of(model), dtype)
     kept, others, strangers = torch.arange(3 * third).reshape(3, third)
+    ahead = (third + 1) // 2
+    rows = slice(ahead, ahead + third)
     with evaluating(model):
-        before = first_tensor(model(take(inputs, torch.cat((kept, others)))))
-        after = first_tensor(model(take(inputs, torch.cat((kept, strangers)))))
+        before = first_tensor(model(take(inputs, torch.cat((others[:ahead], kept, others[ahead:])))))
+        after = first_tensor(model(take(inputs, torch.cat((strangers[:ahead], kept, strangers[ahead:])))))
     if before is None or after is None or not before.ndim or len(before) != 2 * third or before.shape != after.shape:
         return None
-    largest, change = float(before[:third].abs().max()), float((after - before)[:third].abs().max())
+    largest, change = float(before[rows].abs().max()), float((after - before)[rows].abs().max())
     return Mixing(batch_size=2 * third, largest_change_ratio=change / largest if largest > 0 else change)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
-from dltool.core.finding import Finding, Phase
+from dltool.core.finding import Finding, Phase, Severity
 from dltool.rules.base import Rule
 
 PHASES: tuple[str, ...] = get_args(Phase)
@@ -19,8 +19,9 @@ def rank(findings: Sequence[Finding], rules: Sequence[type[Rule]]) -> list[Findi
     """The findings with ``caused_by`` set, a symptom never above its cause.
 
     A finding can explain another when its rule says so (``Rule.explains``), when it did not come later (step, then phase
-    within the step), and, for two findings about single parameters, when they are about the same module. Where several can,
-    the one furthest up the chain of causes is taken. Among what is left roots come by the gravest severity that they
+    within the step), when it is not merely worth knowing while the other is a disease, and, for two findings about single
+    parameters, when they are about the same module. Where several can, the one furthest up the chain of causes is taken.
+    Among what is left roots come by the gravest severity that they
     explain, then by chain, time and the order in which they were found.
     """
     explains = {rule.name: frozenset(rule.explains) for rule in rules}
@@ -57,6 +58,8 @@ def _causes(findings: Sequence[Finding], explains: Mapping[str, frozenset[str]])
 
 def _can_explain(cause: Finding, symptom: Finding, explains: Mapping[str, frozenset[str]]) -> bool:
     if symptom.name not in explains.get(cause.name, frozenset()):
+        return False
+    if cause.severity.rank < min(symptom.severity.rank, Severity.WARNING.rank):
         return False
     both_single = cause.where.parameter is not None and symptom.where.parameter is not None
     if both_single and cause.name.startswith("parameter-") and cause.where.module != symptom.where.module:

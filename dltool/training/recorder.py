@@ -27,14 +27,18 @@ from dltool.core.measurements import (
     StepGains,
     Watch,
 )
-from dltool.probes.activations import Moments, Network
+from dltool.probes.activations import IdleCounts, Moments, Network
 from dltool.probes.finite import is_finite
+from dltool.probes.gates import GateCounts
+from dltool.probes.graph import foreign_parameters
 from dltool.probes.nested import batch_size
 from dltool.probes.nonfinite import bad_buffers, bad_gradients, bad_parameters, event_at, holder, locate_bad_loss
 from dltool.probes.parameters import BeforeUpdate, fingerprint, named_parameters, norms, total_norm
+from dltool.probes.places import Key
 from dltool.probes.preserve import TorchRandom, device_of, preserved
 from dltool.probes.residual import Residuals
 from dltool.training.experiment import Batch, Experiment, Nested
+from dltool.training.failure import explain
 from dltool.training.forward_work import ForwardWork, count
 from dltool.training.observer import Observer, StepInfo
 from dltool.training.recorder_audit import Audit, audit, audit_batch_size
@@ -48,12 +52,15 @@ from dltool.training.recorder_plan import (
     plan_looks,
     step_flops,
 )
-from dltool.training.recorder_records import ActivationSeries, layer_records, parameter_records
+from dltool.training.recorder_records import ActivationSeries, idle_shares, layer_records, parameter_records
 from dltool.training.recorder_series import ParameterSeries
 from dltool.training.recorder_symmetry import SymmetryWatch
 
 MOST_EVENTS = 8
 """Non-finite events kept: the first ones tell the story."""
+
+FEWEST_AT_START = 16
+"""Samples of the first batch from which idle units are told: one that fires half the time stays silent in 1 of 65536."""
 
 ROUNDINGS = 4.0
 """Machine epsilons that a mean over a batch is off by."""
@@ -93,6 +100,8 @@ class Recorder(Observer):
         self._steps_planned = 0
         self._next = 0
         self._updates = 0
+        self._idle_at_start: dict[Key, float] = {}
+        self._unregistered: tuple[tuple[int, ...], ...] = ()
         self._random: TorchRandom | None = None
         self._looking = False
         self._look: _Look | None = None
@@ -117,6 +126,13 @@ class Recorder(Observer):
         if self._looking:
             plan = self._plan or self._learn(batch)
             self._next = plan.next_after(info.step)
+
+    def forward_end(self, info: StepInfo, output: Nested, loss: Tensor) -> None:
+        """At the first step: parameters in the graph of the loss that nobody will update."""
+        del output
+        if info.step == 0:
+            known = self._optimised() | {id(p.tensor) for p in self._parameters}
+            self._unregistered = tuple(tuple(p.shape) for p in foreign_parameters(loss, known))
 
     def backward_end(self, info: StepInfo) -> None:
         """On a look: norms of the gradients, and samples to compare with after the update."""
@@ -175,7 +191,15 @@ class Recorder(Observer):
         plan = self._plan or LookPlan(every=1, doublings=0)
         prints = {p.name: fingerprint(p.tensor) for p in self._parameters}
         return [
-            layer_records(self._network, self._residuals, self._parameters, self._series, self._activations, self._audited),
+            layer_records(
+                self._network,
+                self._residuals,
+                self._parameters,
+                self._series,
+                self._activations,
+                self._audited,
+                self._idle_at_start,
+            ),
             Parameters(
                 parameters=parameter_records(
                     self._network,
@@ -185,6 +209,7 @@ class Recorder(Observer):
                     {n: prints[n] != p for n, p in self._prints.items()},
                 ),
                 steps=self._updates,
+                unregistered=self._unregistered,
             ),
             StepGains(gains=tuple(self._gains)),
             GradientTrace(steps=tuple(step for step, _ in self._trace), norms=tuple(norm for _, norm in self._trace)),
@@ -217,6 +242,8 @@ class Recorder(Observer):
             "trace_norms": torch.tensor([norm for _, norm in self._trace], dtype=torch.float64),
             "prints": dict(self._prints),
             "odd_buffers": list(self._odd_buffers),
+            "unregistered": [list(shape) for shape in self._unregistered],
+            "idle_at_start": [[*key, share] for key, share in self._idle_at_start.items()],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -234,20 +261,29 @@ class Recorder(Observer):
         self._trace = list(zip(state["trace_steps"], state["trace_norms"].tolist(), strict=True))
         self._prints = dict(state["prints"])
         self._odd_buffers = tuple(state["odd_buffers"])
+        self._unregistered = tuple(tuple(shape) for shape in state["unregistered"])
+        self._idle_at_start = {(path, call): share for path, call, share in state["idle_at_start"]}
 
     def _learn(self, batch: Batch) -> LookPlan:
         """Forward passes before the first step: which modules run in which order, and how much work that is."""
         samples = batch_size(batch.input) or 1
 
         def forward() -> int:
-            self._model(batch.input)
+            try:
+                self._model(batch.input)
+            except Exception as problem:
+                raise explain(problem, "running the model on a training batch") from problem
             return samples
 
         with preserved(self._model, replay=self._random), self._precision():
             with self._network.learning_places(samples):
                 work = count(forward)
-            with self._residuals.finding():  # on its own, for what it computes is not the model's work
+            idle, gates = IdleCounts(self._network), GateCounts(self._network.modules)
+            # On its own, for what it computes is not the model's work.
+            with self._residuals.finding(), idle.counting(samples), gates.counting():
                 forward()
+        if samples >= FEWEST_AT_START:
+            self._idle_at_start = idle_shares(self._network, Audit(idle, gates, all_samples=False))
         self._plan = self._planned(work, samples)
         return self._plan
 

@@ -52,6 +52,7 @@ def layer_records(  # noqa: PLR0917 - all that a record is made of
     series: ParameterSeries,
     activations: ActivationSeries,
     audit: Audit,
+    idle_at_start: Mapping[Key, float],
 ) -> Layers:
     """Every place where a module ran, in the order of the first pass."""
     owned: dict[str, list[int]] = {}
@@ -81,12 +82,23 @@ def layer_records(  # noqa: PLR0917 - all that a record is made of
                 dead=dead,
                 saturated=saturated,
                 saturated_values=_saturated_values(network, place, audit),
+                idle_at_start=idle_at_start.get(key),
                 is_output=key in outputs,
                 residual=residuals.holds(place.path),
                 call=place.call,
             )
         )
     return Layers(layers=tuple(records))
+
+
+def idle_shares(network: Network, audit: Audit) -> dict[Key, float]:
+    """By place, the share of units that were seen dead or saturated."""
+    shares = {}
+    for key, place in network.places.items():
+        share = next((s for s in _idle(network, place, audit) if s is not None), None)
+        if share is not None:
+            shares[key] = share.share
+    return shares
 
 
 def parameter_records(

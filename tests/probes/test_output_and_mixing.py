@@ -129,6 +129,22 @@ def test_batch_norm_and_dropout_do_not_mix_in_eval_mode(model):
         assert mixing(model, zip(X.split(16), Y.split(16), strict=True)).largest_change_ratio < 1e-5
 
 
+class Causal(nn.Module):
+    """Takes samples for time steps: each sees those before it, or after it."""
+
+    def __init__(self, *, backwards):
+        super().__init__()
+        self.backwards = backwards
+
+    def forward(self, x):
+        return x.flip(0).cumsum(0).flip(0) if self.backwards else x.cumsum(0)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_mixing_to_one_side_is_seen(backwards):
+    assert mixing(Causal(backwards=backwards), [(X[:16], Y[:16])]).largest_change_ratio > 0.01
+
+
 def test_mixing_needs_samples_and_rows():
     assert mixing(nn.Linear(4, 3), [(X[:2], Y[:2])]) is None
     assert mixing(Pooled(), [(X, Y)]) is None

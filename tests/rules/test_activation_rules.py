@@ -5,7 +5,7 @@ import pytest
 from rule_sections import GOOD, NOTHING, OUTPUT, fit, judged, layer, share
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import Layers
+from dltool.core.measurements import Layers, Parameters
 from dltool.rules.activations.collapsed_representation import CollapsedRepresentation
 from dltool.rules.activations.dead_relu import DeadRelu
 from dltool.rules.activations.saturated_activation import SaturatedActivation
@@ -37,6 +37,22 @@ def test_dead_relu_of_a_run_that_learnt_is_a_warning_and_the_threshold_is_the_us
     assert judged(DeadRelu, one, NOTHING)[0].severity is Severity.ERROR
     assert judged(DeadRelu, one, GOOD)[0].severity is Severity.WARNING
     assert judged(DeadRelu, one, NOTHING, fraction=0.6) == []
+
+
+def test_dead_units_are_no_disease_where_they_are_spare_or_the_signal_stops_elsewhere():
+    half, all_dead = layer(dead=share(0.5)), layer("other", dead=share(1.0))
+    assert judged(DeadRelu, layers(half), fit("overfitting", 0.9))[0].severity is Severity.INFO
+    assert judged(DeadRelu, layers(half), fit("ignores-input", 0.0))[0].severity is Severity.INFO
+    assert {f.severity for f in judged(DeadRelu, layers(half, all_dead), fit("ignores-input", 0.0))} == {Severity.ERROR}
+
+
+@pytest.mark.parametrize(("at_start", "dead", "saturated"), [(0.4, 0, 99), (0.5, 0, 0), (0.39, 99, 99), (None, None, 99)])
+def test_step_tells_units_that_were_idle_from_the_start(at_start, dead, saturated):
+    steps = Parameters(parameters=(), steps=100)
+    one = layers(layer(dead=share(0.5), idle_at_start=at_start))
+    assert [f.where.step for f in judged(DeadRelu, one, NOTHING, steps)] == [dead]
+    one = layers(layer(saturated=share(0.5), idle_at_start=at_start))
+    assert [f.where.step for f in judged(SaturatedActivation, one, NOTHING, steps)] == [saturated]
 
 
 def test_output_layers_and_other_activations_are_left_out():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from rule_sections import GOOD, NOTHING, OPTIMISATION, fit, judged, parameter, stack, summary
@@ -44,6 +45,33 @@ def test_vanishing_needs_a_trend_and_a_harm(parameters, verdict, fires):
 def test_vanishing_boundary(decay, fires):
     rms = [decay ** ((7 - i) / 7) for i in range(8)]
     assert len(judged(VanishingGradient, stack(rms, SLOW), NOTHING, decay=1e-3 * (1 + 1e-9))) == fires
+
+
+@pytest.mark.parametrize(("first", "step"), [(VANISHING, 0), ([1e-3] * 8, None)])
+def test_vanishing_from_the_start_is_told_from_vanishing_later(first, step):
+    records = zip(stack(VANISHING, SLOW).parameters, first, strict=True)
+    changed = tuple(replace(r, gradient_rms=summary(r.gradient_rms.median, first=f)) for r, f in records)
+    assert [f.where.step for f in judged(VanishingGradient, Parameters(parameters=changed, steps=10), NOTHING)] == [step]
+
+
+@pytest.mark.parametrize(
+    ("growth", "verdict", "fires"),
+    [
+        (11.0, fit("diverged"), True),
+        (9.9, fit("diverged"), False),
+        (11.0, NOTHING, False),
+        (69.0, NOTHING, False),
+    ],
+)
+def test_a_run_that_blew_up_needs_less_growth(growth, verdict, fires):
+    assert len(judged(ExplodingGradient, stack([growth ** (i / 7) for i in range(7, -1, -1)]), verdict)) == fires
+
+
+def test_parameters_that_no_module_registered():
+    hidden = Parameters(parameters=(parameter("head.weight"),), steps=10, unregistered=((64, 64), (64,)))
+    finding = judged(ParameterNotOptimised, hidden)[0]
+    assert "2 parameters" in finding.message
+    assert "nn.ModuleList" in finding.advice[0]
 
 
 def test_update_ratio_at_its_limit_is_healthy():

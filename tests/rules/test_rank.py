@@ -46,6 +46,24 @@ def test_a_gradient_that_explodes_before_the_first_update_is_the_cause_of_the_ov
     assert told(findings)[:2] == [("exploding-gradient", None), ("learning-rate-too-high", "exploding-gradient")]
 
 
+def test_what_was_wrong_before_the_first_step_is_no_symptom_of_what_came_later():
+    rate = found("learning-rate-too-high", phase="optimizer", step=3)
+    for step, first in ((0, "saturated-activation"), (99, "learning-rate-too-high")):
+        flat = found("saturated-activation", phase="forward", step=step)
+        assert told([rate, flat, found("no-better-than-trivial")])[0] == (first, None)
+    for dead, vanishing, first in ((0, 0, "dead-relu"), (99, 0, "vanishing-gradient"), (99, None, "dead-relu")):
+        findings = [
+            found("dead-relu", phase="forward", step=dead),
+            found("vanishing-gradient", phase="backward", step=vanishing),
+        ]
+        assert told(findings)[0] == (first, None)
+
+
+def test_what_is_only_worth_knowing_explains_no_disease():
+    findings = [found("dead-relu", Severity.INFO), found("ignores-input")]
+    assert told(findings) == [("ignores-input", None), ("dead-relu", None)]
+
+
 def test_the_earliest_non_finite_value_explains_the_later_ones():
     findings = [
         found("non-finite-update", phase="optimizer", step=4),

@@ -4,7 +4,7 @@ import pytest
 from rule_sections import GOOD, NOTHING, OPTIMISATION, fit, gains, judged, parameter, stack
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import LossTrace, NonFinite, NonFiniteEvent, Parameters, Spike
+from dltool.core.measurements import LossTrace, NonFinite, NonFiniteEvent, Parameters, Spike, StepGain, StepGains
 from dltool.rules.base import Skip
 from dltool.rules.updates.learning_rate_too_high import LearningRateTooHigh
 from dltool.rules.updates.learning_rate_too_low import LearningRateTooLow
@@ -23,6 +23,10 @@ DOWN, OVER, UPHILL = (-0.1, -0.09), (-0.1, 0.3), (0.1, 0.2)
         ((DOWN, (math.nan, math.nan)), fit("diverged"), 10),
         ((DOWN, (-math.inf, math.inf)), fit("diverged"), 10),
         ((OVER, OVER, *[DOWN] * 40), fit("plateau", 0.1), None),  # 2 of the first 10, and few in all
+        ((DOWN, (-0.1, 1.0), *[DOWN] * 40), NOTHING, 10),  # one step that doubled the loss: the boundary
+        ((DOWN, (-0.1, 0.99), *[DOWN] * 40), NOTHING, None),
+        ((DOWN, (-0.1, math.nan), *[DOWN] * 40), NOTHING, 10),
+        ((DOWN, (-0.1, math.inf), *[DOWN] * 40), GOOD, None),  # thrown, and found back
         ((OVER, OVER, OVER, *[DOWN] * 40), fit("plateau", 0.1), 0),  # early overshoots count on their own
         ((DOWN, *[UPHILL] * 20), fit("oscillating"), None),  # momentum goes uphill on purpose
         ((OVER, OVER, OVER), GOOD, None),  # edge of stability
@@ -45,6 +49,12 @@ def test_too_high_without_a_verdict_goes_by_the_first_bad_value():
 def test_no_downhill_step_decides_nothing():
     assert isinstance(judged(LearningRateTooHigh, gains(UPHILL, (0.0, 0.0)), NOTHING), Skip)
     assert isinstance(judged(LearningRateTooHigh, gains(), NOTHING), Skip)
+
+
+def test_doubling_a_loss_that_was_small_by_then_throws_nothing():
+    small = StepGain(step=99, loss_before=1e-6, predicted_change=-1e-6, actual_change=1e-3)
+    calm = gains(*[DOWN] * 40)
+    assert judged(LearningRateTooHigh, StepGains(gains=(*calm.gains, small)), NOTHING) == []
 
 
 def test_advice_names_the_rate():
@@ -114,9 +124,12 @@ def test_partly_frozen_nets_are_healthy():
     assert judged(ParameterNotUpdated, section(frozen, parameter("b.weight"))) == []
 
 
-def test_not_updated_cannot_be_told_without_steps_or_parameters():
+def test_not_updated_cannot_be_told_without_steps():
     assert isinstance(judged(ParameterNotUpdated, section(parameter("a.weight", moved=False), steps=0)), Skip)
-    assert isinstance(judged(ParameterNotUpdated, section()), Skip)
+
+
+def test_a_model_without_parameters_trains_nothing():
+    assert "no parameters" in judged(ParameterNotUpdated, section())[0].message
 
 
 @pytest.mark.parametrize("status", ["oscillating", "plateau", "good-fit", "diverged"])

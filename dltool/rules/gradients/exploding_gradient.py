@@ -10,6 +10,7 @@ from typing import ClassVar
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import GradientTrace, Measurements, Optimisation, Parameters
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.gradients.depth_trend import LEAST_LAYERS, DepthTrend, depth_trend
 from dltool.rules.learnt import learnt
 
@@ -21,8 +22,8 @@ class ExplodingGradient(Rule):
 
     What it measures: the trend of the gradient over depth at the first step (its RMS per layer, on a log scale, fitted by a
     robust line), and the total gradient norm over the steps. It fires when the fitted gradient grows towards the input by
-    more than `growth`, steadily, or when the norm rises to more than `rise` times its early level; in both cases only if the
-    run did not learn all the same.
+    more than `growth` (`growth_blown_up` in a run that blew up), steadily, or when the norm rises to more than `rise` times
+    its early level; in both cases only if the run did not learn all the same.
 
     Why it is bad: a step follows a slope that holds for a tiny stretch only; the weights are overwritten, and the loss blows
     up or turns into NaN.
@@ -47,6 +48,12 @@ class ExplodingGradient(Rule):
             default=70.0,
             unit="fitted gradient RMS of the first layer over that of the last",
             source="AUTOTRAINER (Zhang et al. 2021), beta3",
+        ),
+        Threshold(
+            name="growth_blown_up",
+            default=10.0,
+            unit="the same, where the run diverged or stopped being finite",
+            source="curvature grows with the square: a rate that suits the last layer is a hundred times that of the first",
         ),
         Threshold(
             name="rise",
@@ -87,13 +94,13 @@ class ExplodingGradient(Rule):
             return Skip(f"fewer than {LEAST_LAYERS} trainable layers, and no gradient norms by step")
         if learnt(measured):
             return ()
-        if trend is not None and not (
-            trend.factor < self.limits["growth"] or -trend.consistency_z < self.limits["consistency"]
-        ):
-            return [self._over_depth(trend)]
+        blown_up = FitVerdict in measured and measured[FitVerdict].status == "diverged"
+        growth = self.limits["growth_blown_up" if blown_up else "growth"]
+        if trend is not None and not (trend.factor < growth or -trend.consistency_z < self.limits["consistency"]):
+            return [self._over_depth(trend, growth)]
         return [] if trace is None else self._over_steps(trace, measured.get(Optimisation))
 
-    def _over_depth(self, trend: DepthTrend) -> Finding:
+    def _over_depth(self, trend: DepthTrend, growth: float) -> Finding:
         first = trend.first
         return self.finding(
             f"at the first step the gradient grows by {trend.per_layer:.2g} a layer towards the input, "
@@ -106,7 +113,7 @@ class ExplodingGradient(Rule):
                 "layers": trend.layers,
                 "consistency_z": trend.consistency_z,
             },
-            limit={"growth": self.limits["growth"]},
+            limit={"growth": growth},
             advice=("initialise so that the signal keeps its size: kaiming_normal, xavier_normal or orthogonal", CLIP),
         )
 

@@ -59,6 +59,7 @@ class VanishingGradient(Rule):
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
+        "dead-relu",
         "parameter-not-updated",
         "learning-rate-too-low",
         "collapsed-representation",
@@ -80,6 +81,8 @@ class VanishingGradient(Rule):
         if not (slow or nothing):
             return ()
         first = trend.first
+        start = depth_trend(measured[Parameters], "first")
+        from_start = start is not None and not start.factor > self.limits["decay"]
         moved = (
             ""
             if trend.update_ratio is None
@@ -89,7 +92,7 @@ class VanishingGradient(Rule):
             self.finding(
                 f"the gradient shrinks by {trend.per_layer:.2g} a layer towards the input, {trend.factor:.1e} over "
                 f"{trend.layers} layers{moved}",
-                where=Where(phase="backward", module=first.module, parameter=first.name),
+                where=Where(phase="backward", module=first.module, parameter=first.name, step=0 if from_start else None),
                 cause="each layer's slope times its weights is below 1, and the product over the layers dies out",
                 evidence={
                     "factor": trend.factor,
@@ -97,6 +100,7 @@ class VanishingGradient(Rule):
                     "layers": trend.layers,
                     "consistency_z": trend.consistency_z,
                     "update_ratio": trend.update_ratio,
+                    "from_start": from_start,
                 },
                 limit={"decay": self.limits["decay"], "update_ratio": self.limits["update_ratio"]},
                 advice=(

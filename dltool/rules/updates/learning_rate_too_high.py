@@ -18,8 +18,10 @@ class LearningRateTooHigh(Rule):
 
     What it measures: each step that was looked at is tried on its own batch: what the slope promised (gradient times step)
     against what the loss did. A step that goes downhill and yet raises the loss of its own batch overshot. The rule fires
-    when at least `overshoot` of the downhill steps, among the first `early` or in the whole run, did so, and the run ended
-    badly: non-finite, diverged, oscillating, on a plateau, no better than a constant, or blind to its input.
+    when at least `overshoot` of the downhill steps, among the first `early` or in the whole run, did so, or when a single
+    one threw the net: it raised the loss by `thrown` times what it was, or was at the start if that is more. In both cases
+    the run must have ended badly: non-finite, diverged, oscillating, on a plateau, no better than a constant, or blind to
+    its input.
 
     Why it is bad: beyond twice the inverse of the curvature every step makes things worse; weights are thrown to where units
     die and gradients vanish, and do not come back.
@@ -49,6 +51,12 @@ class LearningRateTooHigh(Rule):
             default=10.0,
             unit="first downhill steps looked at, judged on their own as well",
             source="a rate that is too high does its damage at once; later the gradient may be gone",
+        ),
+        Threshold(
+            name="thrown",
+            default=1.0,
+            unit="rise of the loss in one downhill step, over the loss before it or at the start, whichever is more",
+            source="convention: the loss doubles; one such step can leave every unit dead (Lewkowycz et al. 2020, catapult)",
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
@@ -81,15 +89,30 @@ class LearningRateTooHigh(Rule):
             return ()
         early = steps[: max(1, int(self.limits["early"]))]
         share = max(_share(early), _share(steps))
-        if share < self.limits["overshoot"]:
-            return ()
-        first = next(step for step in steps if overshot(step))
-        return [self._finding(first, share, steps, measured.get(Optimisation))]
-
-    def _finding(self, first: StepGain, share: float, steps: Sequence[StepGain], run: Optimisation | None) -> Finding:
+        thrown = next((step for step in steps if overshot(step) and self._threw(step, steps[0].loss_before)), None)
+        run = measured.get(Optimisation)
         rate = "" if run is None else f" at a rate of {run.lr:g}"
+        if share >= self.limits["overshoot"]:
+            first = next(step for step in steps if overshot(step))
+            told = f"{share:.0%} of the downhill steps raised the loss of their own batch{rate}"
+        elif thrown is not None:
+            first = thrown
+            told = (
+                f"step {first.step} went downhill and threw the loss of its own batch from {first.loss_before:.3g} to "
+                f"{first.loss_before + first.actual_change:.3g}{rate}"
+            )
+        else:
+            return ()
+        return [self._finding(told, first, share, steps, run)]
+
+    def _threw(self, step: StepGain, start: float) -> bool:
+        return not step.actual_change < self.limits["thrown"] * max(abs(start), abs(step.loss_before))
+
+    def _finding(
+        self, told: str, first: StepGain, share: float, steps: Sequence[StepGain], run: Optimisation | None
+    ) -> Finding:
         return self.finding(
-            f"{share:.0%} of the downhill steps raised the loss of their own batch{rate}",
+            told,
             where=Where(phase="optimizer", step=first.step),
             cause="the step is longer than the curvature of the loss allows",
             evidence={
@@ -100,7 +123,7 @@ class LearningRateTooHigh(Rule):
                 "actual_change": first.actual_change,
                 "lr": None if run is None else run.lr,
             },
-            limit={"overshoot": self.limits["overshoot"]},
+            limit={"overshoot": self.limits["overshoot"], "thrown": self.limits["thrown"]},
             advice=(
                 "lower the learning rate tenfold" + ("" if run is None else f", to {run.lr / 10.0:g}"),
                 "warm the rate up over the first steps (schedule: warmup)",

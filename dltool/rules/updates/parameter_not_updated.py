@@ -45,8 +45,6 @@ class ParameterNotUpdated(Rule):
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         section = measured[Parameters]
-        if not section.parameters:
-            return Skip("the model has no parameters")
         if not any(p.requires_grad for p in section.parameters):
             return [self._all_frozen(section)]
         if section.steps < 1:
@@ -58,6 +56,15 @@ class ParameterNotUpdated(Rule):
         return [self._still(group) for group in by_module(still)]
 
     def _all_frozen(self, section: Parameters) -> Finding:
+        if not section.parameters:
+            return self.finding(
+                "nothing is trainable: the model has no parameters",
+                where=Where(phase="optimizer"),
+                evidence={"parameters": 0, "steps": section.steps},
+                advice=(
+                    "keep layers in nn.ModuleList or nn.ModuleDict: a plain list or dict hides them from the optimizer",
+                ),
+            )
         return self.finding(
             f"nothing is trainable: all {len(section.parameters)} parameters are frozen",
             where=Where(phase="optimizer"),
