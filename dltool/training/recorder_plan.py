@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from dltool.training.forward_work import OPERATOR_FLOPS, ForwardWork
 from dltool.training.remeasuring import STEP_IN_FORWARDS
 
-LOOK_SHARE = 0.35
+LOOK_SHARE = 0.3
 AUDIT_SHARE = 0.1
 """Parts of ``watch.overhead``: for the looks, and for the pass over unaugmented samples at the end. With the part that
-re-measuring takes (``remeasuring.SHARE``) that leaves 15 % of the budget for what counting cannot see.
+re-measuring takes (``remeasuring.SHARE``) that leaves a fifth of the budget for what counting cannot see.
 """
 
 SHORT_RUN_LOOKS = 16
