@@ -21,6 +21,12 @@ EXAMPLES = 3
 """How many bad rows, cells or files a message names before it only counts them."""
 
 
+def to_float32(values: Array) -> Array:
+    """As torch computes with them; numbers beyond 3.4e38 become Inf, which is then reported as such."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, dtype=np.float32)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """The samples of one source.

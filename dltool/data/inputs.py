@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem
-from dltool.data.dataset import Array, Table, examples
+from dltool.data.dataset import Array, Table, examples, to_float32
 from dltool.data.image_files import ImageFiles
 from dltool.data.layout import Layout, layout_of
 from dltool.data.padding import Padding
@@ -124,7 +124,7 @@ def _typed(values: Array, *, tokens: bool) -> Array:
         return values.astype(np.int64)
     if values.dtype == np.uint8 and values.size * 4 > FLOAT_BYTES:
         return values
-    return values.astype(np.float32, copy=False)
+    return to_float32(values)
 
 
 def _no_tokens(table: Table) -> Problem | None:
@@ -132,8 +132,8 @@ def _no_tokens(table: Table) -> Problem | None:
     for row, part in enumerate(parts):
         bad = part[~np.isfinite(part) | (part != np.round(part)) | (part < 0)] if part.dtype.kind == "f" else part[part < 0]
         if bad.size:
-            place = f"row {table.rows[row]}" if isinstance(table.inputs, list) else "the inputs"
-            message = f"the model starts with an embedding, which looks up whole numbers from 0; {place} holds {bad.flat[0]}"
+            place = f"row {table.rows[row]} holds" if isinstance(table.inputs, list) else "the inputs hold"
+            message = f"the model starts with an embedding, which looks up whole numbers from 0; {place} {bad.flat[0]}"
             return Problem(message=message, location=Location(file=table.path))
     return None
 

@@ -17,6 +17,9 @@ from dltool.data.transforms import Normalize, Normalizer, fit_normalizer
 
 Targets = Tensor | list[Tensor]
 
+MOST_CLASSES = 2**20
+"""A label from here on is no class number, and counting up to it could fill the memory."""
+
 
 def normalize_targets(
     splits: Sequence[Targets], kind: TaskKind, how: Normalize
@@ -54,6 +57,8 @@ def class_counts(labels: Targets | None, encoded: Encoded, ignored: int) -> tupl
     known = labels[labels != ignored].flatten()
     if encoded.valid is not None:
         return tuple(int((known == value).sum()) for value in encoded.valid)
+    if len(known) and int(known.max()) >= MOST_CLASSES:
+        return None
     return tuple(torch.bincount(known[known >= 0], minlength=encoded.width or 0).tolist())
 
 

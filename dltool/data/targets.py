@@ -17,8 +17,10 @@ from torch import Tensor
 
 from dltool.core.errors import DataError, Location, Problem
 from dltool.core.measurements import TaskKind
-from dltool.data.dataset import Array, Table, examples
+from dltool.data.dataset import Array, Table, examples, to_float32
 
+LARGEST = 2**62
+"""Labels beyond are taken for this one: int64, with room to count."""
 IGNORED = -100
 """The label that torch's cross-entropy ignores unless told otherwise."""
 
@@ -152,7 +154,7 @@ def _numbers(tables: Sequence[Table], wanted: Wanted, kind: TaskKind) -> Encoded
                     expected="cross_entropy as the loss, or `one_hot: true`",
                 )
             )
-    values = [_map(table.targets, lambda part: torch.from_numpy(np.asarray(part, dtype=np.float32))) for table in tables]
+    values = [_map(table.targets, lambda part: torch.from_numpy(to_float32(part))) for table in tables]
     values = [_with_last_axis(part) for part in values]
     return Encoded(kind=kind, values=values, labels=None, width=_width(values[0]))
 
@@ -177,7 +179,7 @@ def _probabilities(tables: Sequence[Table], kind: TaskKind) -> Encoded:
     arrays = [np.asarray(table.targets) for table in tables]
     return Encoded(
         kind=kind,
-        values=[torch.from_numpy(array.astype(np.float32)) for array in arrays],
+        values=[torch.from_numpy(to_float32(array)) for array in arrays],
         labels=[torch.from_numpy(array.argmax(axis=1)) for array in arrays],
         width=arrays[0].shape[1],
         assumptions=("The targets' rows sum to 1: they are taken as class probabilities (or one-hot classes).",),
@@ -215,6 +217,8 @@ def _by_name(targets: Array | list[Array], numbers: dict[str, int], ignored: int
 def _whole(part: Array, ignored: int) -> Tensor:
     if part.dtype.kind == "f":
         part = np.where(np.isfinite(part), part, ignored)
+    # no class has such a number, but a rule can say so only if it stays one
+    part = np.minimum(part, LARGEST) if part.dtype.kind == "u" else np.clip(part, -LARGEST, LARGEST)
     return torch.from_numpy(part.astype(np.int64))
 
 
@@ -275,7 +279,7 @@ def _binary(
         message = f"a loss on {form.value} tells two classes apart, but {tables[0].target_name!r} has {len(names)}"
         raise DataError(Problem(message=f"{message}: {examples(names)}", expected="cross_entropy, or `one_hot: true`"))
     if names is None:
-        values = [_map(table.targets, lambda part: torch.from_numpy(np.asarray(part, dtype=np.float32))) for table in tables]
+        values = [_map(table.targets, lambda part: torch.from_numpy(to_float32(part))) for table in tables]
         if not all(_is_discrete(table.targets) for table in tables):
             labels = None  # shares between 0 and 1, as in distillation
     else:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dltool.core.measurements import Task
+from dltool.data.target_statistics import MOST_CLASSES
 from dltool.training.experiment import BatchSource, Experiment
 
 MOST_TARGETS = 20_000
@@ -50,6 +51,8 @@ def _targets(source: BatchSource) -> Tensor | None:
     return torch.cat(parts)
 
 
-def _count(labels: Tensor, outputs: int | None) -> tuple[int, ...]:
+def _count(labels: Tensor, outputs: int | None) -> tuple[int, ...] | None:
     valid = labels[labels >= 0].flatten()
+    if valid.numel() and int(valid.max()) >= MOST_CLASSES:
+        return None
     return tuple(int(count) for count in torch.bincount(valid.long(), minlength=outputs or 0))

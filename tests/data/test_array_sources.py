@@ -115,3 +115,8 @@ def test_types_that_are_no_numbers(tmp_path, array):
     np.save(tmp_path / "y.npy", Y)
     found = message(lambda: read_npy(tmp_path / "x.npy", tmp_path / "y.npy"))
     assert "expected numbers or text" in found
+
+
+def test_samples_without_values(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X[:, :0], y=Y)
+    assert "'x' has samples without values (4, 0)" in message(lambda: read_npz(tmp_path / "a.npz"))

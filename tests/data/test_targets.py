@@ -4,6 +4,7 @@ import torch
 
 from dltool.core.errors import DataError
 from dltool.data.dataset import Table
+from dltool.data.target_statistics import class_counts
 from dltool.data.targets import IGNORED, Wanted, encode_targets
 
 NAN = float("nan")
@@ -155,3 +156,14 @@ def test_targets_of_unequal_length():
 def test_losses_of_no_simple_task():
     assert encode(np.array([[0, -1], [1, 0]]), loss="multilabel_margin", ignored=-1).kind == "other"
     assert encode(np.array([[0.3, 0.7]]), loss="kl_div").kind == "other"
+
+
+@pytest.mark.parametrize("far", [np.float64(1e23), np.uint64(2**63 + 1), np.int64(2**63 - 1)])
+def test_labels_beyond_any_class_stay_far_out_of_range(far):
+    encoded = encode(np.array([0, 1, far], dtype=type(far)), loss="cross_entropy")
+    assert encoded.values[0].tolist() == [0, 1, 2**62]
+    assert class_counts(encoded.labels[0], encoded, IGNORED) is None
+
+
+def test_targets_beyond_single_precision_become_infinite_without_a_warning():
+    assert encode(np.array([0.5, 1e300]), loss="mse").values[0].tolist()[1] == [float("inf")]

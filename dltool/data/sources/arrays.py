@@ -101,6 +101,9 @@ def _table(path: str, inputs: Array, targets: Array, names: tuple[str, str]) -> 
         problems.append(f"{names[0]!r} has {len(inputs)} samples {inputs.shape}, {names[1]!r} has {len(targets)}")
     elif len(inputs) == 0:
         problems.append(f"{names[0]!r} has no samples {inputs.shape}")
+    elif inputs.size == 0 or targets.size == 0:
+        empty = 0 if inputs.size == 0 else 1
+        problems.append(f"{names[empty]!r} has samples without values {(inputs, targets)[empty].shape}")
     if problems:
         raise DataError(*(Problem(message=text, location=Location(file=path)) for text in problems))
     if inputs.ndim == 1:

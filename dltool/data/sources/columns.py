@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltool.core.errors import DataError, Location, Problem, closest
-from dltool.data.dataset import EXAMPLES, Array, Table, examples
+from dltool.data.dataset import EXAMPLES, Array, Table, examples, to_float32
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 """Cells that say "no value here", in lower case: they become NaN, which the data rules report."""
@@ -208,7 +208,7 @@ def _inputs(columns: Sequence[Column]) -> Array | list[Array]:
     if columns[0].arrays is not None:
         return stack(columns[0].arrays)
     numbers = np.stack([column.numbers for column in columns], axis=1)
-    return numbers if numbers.dtype.kind in "iu" else numbers.astype(np.float32)
+    return numbers if numbers.dtype.kind in "iu" else to_float32(numbers)
 
 
 def _targets(columns: Sequence[Column]) -> Array | list[Array]:
