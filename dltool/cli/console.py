@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TextIO
 
 from dltool.core.errors import Problem
@@ -36,12 +37,12 @@ def is_interactive(stream: TextIO) -> bool:
 
 
 def say(text: str) -> None:
-    """A line on stderr; a reader that has gone away is no reason to fail."""
-    try:
+    """A line on stderr; one that is closed, full or read by nobody is no reason to fail."""
+    if sys.stderr is None:
+        return
+    with suppress(OSError):
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
-    except BrokenPipeError:
-        pass
 
 
 def say_problems(problems: Iterable[Problem]) -> None:

@@ -63,6 +63,8 @@ def write(text: str, output: Output) -> None:
         if output.file is not None:
             _write_file(output.file, text)
         else:
+            if sys.stdout is None:
+                raise OutputError("cannot write to stdout: it is closed; name a file with --output")
             encoding = "utf-8" if output.form is Format.JSON else (sys.stdout.encoding or "utf-8")
             _write_stdout(text.encode(encoding, errors="replace" if output.form is Format.TABLE else "backslashreplace"))
     except OSError as error:

@@ -5,6 +5,7 @@ Exit codes: 0 nothing found, 1 findings, 2 the user's side, 3 a bug in dltool, 1
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import threading
@@ -77,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever is left is a bug of ours, and says so
+        if _is_out_of_room(error):
+            say(f"error: {type(error).__name__}: {error}; free some, or ask for less")
+            return USER_ERROR
         _say_bug(error, debug="--debug" in words)
         return BUG
     return 0
@@ -97,6 +101,13 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature that signal asks for
     raise KeyboardInterrupt
+
+
+def _is_out_of_room(error: Exception) -> bool:
+    """Whether the machine had no memory or disk left."""
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return full or isinstance(error, MemoryError) or torchs
 
 
 def _say_bug(error: Exception, *, debug: bool) -> None:

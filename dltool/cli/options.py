@@ -39,8 +39,8 @@ def split_names(values: list[str]) -> list[str]:
 
 def not_the_spec(output: Path | None, spec: str) -> Path | None:
     """``--output``, unless a slip of the keyboard named the spec itself."""
-    if output is not None and output.resolve() == Path(spec).resolve():
-        raise typer.BadParameter(f"--output {output} would overwrite the spec")
+    if output is not None and output.resolve() in {Path(spec).resolve(), Path(spec.rpartition(":")[0]).resolve()}:
+        raise typer.BadParameter(f"--output {output} would overwrite the target")
     return output
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import typer
@@ -10,6 +12,8 @@ from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
 from dltool.cli.progress import progress_on_stderr
 from dltool.cli.project import allowed_imports
+from dltool.cli.signals import signals_wait
+from dltool.core.errors import TargetError
 
 
 def train(
@@ -40,9 +44,10 @@ def train(
         form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
     )
 
-    from dltool.diagnostics.train import TrainOptions
-    from dltool.diagnostics.train import run as run_train
-    from dltool.training.stop import StopFlag
+    with signals_wait():
+        from dltool.diagnostics.train import TrainOptions
+        from dltool.diagnostics.train import run as run_train
+        from dltool.training.stop import StopFlag
 
     stop = StopFlag(timeout)
     asked = TrainOptions(
@@ -60,6 +65,9 @@ def train(
         progress=progress_on_stderr(result.detail),
         stop=stop,
     )
-    with stop.on_signals():
-        report = run_train(target, asked)
+    try:
+        with redirect_stdout(sys.stderr), stop.on_signals():  # what the target prints is not the result
+            report = run_train(target, asked)
+    except SystemExit as left:
+        raise TargetError(f"{target} left the run with SystemExit({left.code})") from left
     raise typer.Exit(emit(report, result))

@@ -46,10 +46,11 @@ def test_help_lists_every_command_on_one_line_each(capsys):
         (["train", "x.yaml", "--fail-on", "never ever"], "--fail-on"),
         (["train", "x.yaml", "--output", "no/such/folder/report.json"], "the folder no/such/folder does not exist"),
         (["train", "x.yaml", "--output", "/"], "is a folder"),
-        (["train", "x.yaml", "--output", "./x.yaml"], "would overwrite the spec"),
+        (["train", "x.yaml", "--output", "./x.yaml"], "would overwrite the target"),
+        (["train", "./net.py:build", "--output", "net.py"], "would overwrite the target"),
         (["train", "x.yaml", "--resume"], "--resume needs --run DIR"),
         (["train", "x.yaml", "-q", "-v"], "contradict"),
-        (["show", "x.yaml", "--output", "x.yaml"], "would overwrite the spec"),
+        (["show", "x.yaml", "--output", "x.yaml"], "would overwrite the target"),
         ([], "Usage: dltool"),
     ],
 )

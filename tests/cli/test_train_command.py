@@ -96,3 +96,17 @@ def test_an_interrupted_run_reports_what_is_known(spec, tmp_path, number):
     assert report["run"]["interrupted"] is True
     assert report["measurements"]["history"]["epochs"]
     assert "Traceback" not in err.decode()
+
+
+def test_an_interruption_while_loading_breaks_nothing(spec):
+    command = [sys.executable, "-X", "importtime", "-m", "dltool", "train", spec, "--epochs", "1"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as child:
+        assert child.stderr is not None
+        # importtime names a module once it is there: the first ones of numpy long before the last
+        assert any("numpy" in line for line in iter(child.stderr.readline, ""))
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert "dltool failed" not in err
