@@ -102,7 +102,7 @@ def _stride(size: int) -> int:
 
 
 def _sparse_sample(gradient: Tensor) -> Tensor:
-    """The elements that ``sample`` takes of the same tensor made dense, which an embedding's gradient may be too large for."""
+    """What ``sample`` takes of the same tensor made dense; the gradient of an embedding may be too large for that."""
     gradient = gradient.detach().coalesce()
     if gradient.sparse_dim() != 1 or not gradient.values().numel():
         return sample(gradient.to_dense())

@@ -13,6 +13,13 @@ from dltool.core.errors import Location, Problem, TargetError
 NOT_THE_USERS = tuple(str(Path(file).parent) for file in (torch.__file__, Path(__file__).parent, traceback.__file__))
 """Folders whose lines mean nothing to the user: torch's, dltool's and the standard library's."""
 
+HINTS = {
+    "Expected more than 1 value per channel when training": "batches of more than one sample, the last one of an epoch too, "
+    "or layer_norm in place of batch_norm",
+    "does not support sparse gradients": "SGD, SparseAdam or Adagrad, or an embedding without sparse=True",
+}
+"""What would be right, for messages of torch's that leave it open."""
+
 
 def explain(problem: Exception, doing: str) -> TargetError:
     """What to raise when running the user's model or loss raised ``problem``; ``doing`` completes "while ..."."""
@@ -23,6 +30,7 @@ def explain(problem: Exception, doing: str) -> TargetError:
     return TargetError(
         Problem(
             message=f"{type(problem).__name__} while {doing}: {said}",
+            expected=next((hint for part, hint in HINTS.items() if part in said), None),
             location=None if where is None else Location(file=where.filename, line=where.lineno),
         )
     )

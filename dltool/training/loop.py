@@ -24,6 +24,7 @@ from dltool.training.checkpoint import Checkpoints, capture, restore
 from dltool.training.early_stopping import Patience
 from dltool.training.evaluate import Evaluation, Evaluator
 from dltool.training.experiment import Batch, Experiment
+from dltool.training.failure import explain
 from dltool.training.identity import check_same
 from dltool.training.modes import modes_kept, set_training
 from dltool.training.observer import Observer, StepInfo
@@ -155,7 +156,7 @@ class _Run:
             self.step += 1
             self.batches_done += len(group)
             if per_step is not None and stepper.updated:
-                per_step.step()
+                step_schedule(per_step)
             if (reason := stop.reason) is not None:
                 return reason
             if (now_s := time.monotonic()) >= self._next_tick_s:
@@ -181,7 +182,7 @@ class _Run:
         self.best.offer(record, experiment.model)
         if schedule is not None and schedule.unit == "epoch":
             loss = record.running_loss if record.val_loss is None else record.val_loss
-            schedule.scheduler.step(*([loss] if schedule.needs_metric else []))
+            step_schedule(schedule.scheduler, *([loss] if schedule.needs_metric else []))
         self._record(record)
         self.epoch += 1
         self.batches_done = 0
@@ -320,6 +321,14 @@ def grouped(batches: Iterator[Batch], size: int) -> Iterator[Sequence[Batch]]:
     """The batches of one step each: ``size`` of them, fewer at the end of an epoch."""
     while group := list(islice(batches, size)):
         yield group
+
+
+def step_schedule(scheduler: Any, *metric: float) -> None:
+    """``scheduler.step()``; one that was made for a shorter run raises."""
+    try:
+        scheduler.step(*metric)
+    except Exception as problem:
+        raise explain(problem, f"stepping the scheduler, {type(scheduler).__name__}") from problem
 
 
 def current_lr(experiment: Experiment) -> float:

@@ -133,8 +133,9 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as problem:
         reason = problem.strerror or str(problem)
+        full = problem.errno in {None, errno.ENOSPC, errno.EDQUOT}  # safetensors gives words only
         raise OutputError(
-            f"{path} cannot be written: {reason}; free some space or choose another folder with --run"
+            f"{path} cannot be written: {reason}; {'free some space or ' if full else ''}choose another folder with --run"
         ) from problem
 
 

@@ -27,7 +27,7 @@ class CannotBeSavedError(TypeError):
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file that ``safetensors.torch.load_file`` reads.
 
-    The format knows no shared memory: tied tensors are written once for each name.
+    The format knows no shared memory: tied tensors are written once for each name. Sparse ones are written dense.
 
     Raises:
         OSError: the file cannot be written.
@@ -35,7 +35,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     stored: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():
-        plain = tensor.detach().cpu().contiguous()
+        plain = (tensor.detach() if tensor.layout is torch.strided else tensor.detach().to_dense()).cpu().contiguous()
         address = plain.untyped_storage().data_ptr()
         stored[name] = plain.clone() if address in seen else plain
         seen.add(address)
@@ -81,6 +81,8 @@ def _split(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """The JSON form of ``value``; what JSON lacks is an object with one key that says what it is."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, Tensor) and value.layout is not torch.strided:
+        raise CannotBeSavedError(f"{name} is a sparse tensor")
     if isinstance(value, Tensor):
         key = name if name not in tensors else f"{name}#{len(tensors)}"
         tensors[key] = value

@@ -144,13 +144,18 @@ class Stepper:
 
     def _update(self, batches: Sequence[Batch], loss: float) -> None:
         self._shape_gradients()
-        if self._takes_closure:
-            self._optimizer.step(self._closure(batches, loss))
-        elif self._scaler is None:
-            self._optimizer.step()
-        else:
-            self._scaler.step(self._optimizer)
-            self._scaler.update()
+        try:
+            if self._takes_closure:
+                self._optimizer.step(self._closure(batches, loss))
+            elif self._scaler is None:
+                self._optimizer.step()
+            else:
+                self._scaler.step(self._optimizer)
+                self._scaler.update()
+        except UserError:
+            raise
+        except Exception as problem:
+            raise explain(problem, f"stepping the optimizer, {type(self._optimizer).__name__}") from problem
         if self._max_norm is not None:
             self._max_norm.apply()
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dltool.core.measurements import EpochRecord
+from dltool.probes.preserve import overwrite
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
@@ -22,7 +23,12 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 def put_back(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy into the model in place, so that its optimizer goes on holding the same parameters."""
     for name, tensor in tensors_of(model).items():
-        tensor.copy_(tensors[name])
+        value = tensors[name]
+        if tensor.shape == value.shape:
+            overwrite(tensor, value)
+        else:  # a buffer that the model replaces by a longer one, step by step
+            place, _, last = name.rpartition(".")
+            setattr(model.get_submodule(place), last, value.to(tensor.device, copy=True))
 
 
 class BestWeights:
@@ -43,7 +49,7 @@ class BestWeights:
     @torch.no_grad()
     def _copy(self, model: nn.Module) -> None:
         current = tensors_of(model)
-        if not self.tensors:
+        if {name: tensor.shape for name, tensor in current.items()} != {n: t.shape for n, t in self.tensors.items()}:
             self.tensors = {name: torch.empty_like(tensor, device="cpu") for name, tensor in current.items()}
         for name, tensor in current.items():
             self.tensors[name].copy_(tensor)

@@ -161,3 +161,20 @@ def test_tied_parameters_are_listed_once():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
     assert [p.name for p in named_parameters(model)] == ["0.weight", "0.bias", "1.bias"]
+
+
+@pytest.mark.parametrize("rows", [[], [0], [3, 3, 9999], list(range(0, 10_000, 7))])
+def test_a_sparse_gradient_is_sampled_as_if_it_were_dense(rows):
+    embedding = nn.Embedding(10_000, 3, sparse=True)
+    (embedding(torch.tensor(rows, dtype=torch.long)) * torch.rand(len(rows), 3)).sum().backward()
+    gradient = embedding.weight.grad
+    assert sample(gradient).equal(sample(gradient.to_dense()))
+
+
+def test_complex_and_whole_numbers_have_norms_and_updates():
+    parameters = [nn.Parameter(torch.tensor([3 + 4j, 0j])), nn.Parameter(torch.tensor([2, 0]), requires_grad=False)]
+    assert norms(parameters) == [5.0, 2.0]
+    before = BeforeUpdate(parameters)
+    with torch.no_grad():
+        parameters[0] += torch.tensor([3j, 4])
+    assert before.compare().lengths == [5.0, 0.0]

@@ -98,3 +98,11 @@ def test_parameters_themselves_are_found():
     weight = torch.nn.Parameter(torch.zeros(1))
     assert state_file.holds_parameter({"a": [1, (weight,)]})
     assert not state_file.holds_parameter({"a": [1, (weight.detach(),)]})
+
+
+def test_a_sparse_tensor_cannot_be_resumed_but_its_weights_can_be_kept(tmp_path):
+    sparse = torch.eye(3).to_sparse()
+    with pytest.raises(state_file.CannotBeSavedError, match="sparse"):
+        state_file.write(tmp_path / "state.safetensors", {"buffer": sparse})
+    state_file.save_tensors(tmp_path / "last.safetensors", {"buffer": sparse}, {})
+    assert load_file(tmp_path / "last.safetensors")["buffer"].equal(torch.eye(3))
