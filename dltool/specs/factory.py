@@ -159,6 +159,8 @@ def not_a_target(target: str) -> TargetError:
 def _checked(result: Any, target: str) -> FactoryResult:
     if isinstance(result, nn.Module):
         return {"model": result}
+    if inspect.iscoroutine(result):
+        result.close()  # or Python complains on stderr that nobody awaited it
     if not isinstance(result, Mapping):
         raise TargetError(
             Problem(

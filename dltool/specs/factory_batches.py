@@ -155,6 +155,8 @@ def as_batch(item: Any, name: str) -> Batch:
                     expected="a tensor, or nested tuples and dicts of tensors",
                 )
             )
+    if batch_size(item[0]) == 0:
+        raise TargetError(Problem(message=f"a batch of `{name}` holds no sample", expected="at least one"))
     return Batch(item[0], item[1])
 
 
@@ -163,7 +165,9 @@ def endless(name: str) -> TargetError:
     return TargetError(
         Problem(
             message=f"`{name}` gave {MOST_BUFFERED} batches and goes on",
-            expected="`epoch_steps` in what the factory returns: the batches that make an epoch",
+            expected="`epoch_steps` in what the factory returns: the batches that make an epoch"
+            if name == "batches"
+            else "an iterable that ends",
         )
     )
 

@@ -78,6 +78,9 @@ def _term(function: Any) -> UserTerm:
         raise TargetError(
             Problem(message="`loss` cannot be called", value=type(function).__name__, expected="(output, target) -> scalar")
         )
+    if isinstance(function, type) and issubclass(function, nn.Module):
+        name = function.__name__
+        raise TargetError(Problem(message="`loss` is a class, not a loss made from it", value=name, expected=f"{name}()"))
     known = _known(function)
     return UserTerm(function) if known is None else TorchTerm(function, SpecTerm(known))
 
@@ -134,11 +137,32 @@ def factory_schedule(given: Any, optimizer: torch.optim.Optimizer | None) -> Sch
         raise TargetError(
             Problem(message="`scheduler` is none", value=type(scheduler).__name__, expected="a scheduler of torch's")
         )
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise TargetError(
+            Problem(
+                message="`scheduler` moves the rate of another optimizer than the one that is stepped",
+                value=type(scheduler).__name__,
+                expected="the same optimizer in `optimizer`, or a callable that makes the scheduler from it",
+            )
+        )
     per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR | torch.optim.lr_scheduler.CyclicLR)
     plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
     return Schedule(
         name=type(scheduler).__name__, scheduler=scheduler, unit="step" if per_step else "epoch", needs_metric=plateau
     )
+
+
+def factory_scaler(given: Any) -> Any:
+    """The gradient scaler, or None.
+
+    Raises:
+        TargetError: it is none.
+    """
+    if given is not None and not isinstance(given, torch.amp.GradScaler):
+        raise TargetError(
+            Problem(message="`scaler` is no gradient scaler", value=type(given).__name__, expected="a torch.amp.GradScaler")
+        )
+    return given
 
 
 def _called(given: Any, argument: Any, what: str) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.jit._script import RecursiveScriptModule
 
 from dltool.core.errors import Problem, TargetError, UserError
 from dltool.probes.nested import place
@@ -17,7 +18,7 @@ from dltool.specs.build.misfit import MisfitError
 from dltool.specs.build.optimizers import DEFAULT_LR
 from dltool.specs.factory import call_factory, not_a_target
 from dltool.specs.factory_batches import DEFAULT_EPOCH_STEPS, FactoryBatches, open_batches
-from dltool.specs.factory_parts import factory_criterion, factory_optimizer, factory_schedule
+from dltool.specs.factory_parts import factory_criterion, factory_optimizer, factory_scaler, factory_schedule
 from dltool.specs.load import load
 from dltool.specs.schema.train import Train
 from dltool.training.experiment import Experiment, Nested, TrainSettings
@@ -91,7 +92,7 @@ def _from_factory(target: str, options: RunOptions) -> Experiment:
     seed = 0 if options.seed is None else options.seed
     given: Any = call_factory(target, seed)
     assumptions: list[str] = []
-    model = given["model"].to(options.device)
+    model = _placed(given["model"], options.device)
     train = _batches(given, "batches", target, seed, assumptions)
     val = None if "val_batches" not in given else _batches(given, "val_batches", target, seed, assumptions)
     try:
@@ -121,8 +122,28 @@ def _from_factory(target: str, options: RunOptions) -> Experiment:
         seed=seed,
         device=options.device,
         assumptions=tuple(assumptions),
-        scaler=given.get("scaler"),
+        scaler=factory_scaler(given.get("scaler")),
     )
+
+
+def _placed(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    if any(isinstance(module, RecursiveScriptModule) for module in model.modules()):
+        raise TargetError(
+            Problem(
+                message="the model is scripted: its modules cannot be watched", expected="the model before torch.jit.script"
+            )
+        )
+    if any(p.is_meta for p in (*model.parameters(), *model.buffers())):
+        raise TargetError(
+            Problem(
+                message="the model is on the meta device: it has no weights yet",
+                expected="model.to_empty() and initial values",
+            )
+        )
+    try:
+        return model.to(device)
+    except Exception as error:
+        raise explain(error, f"moving the model to {device}") from error
 
 
 def _name(target: str) -> str:
@@ -170,6 +191,10 @@ def _criterion(
         except Exception as error:
             raise explain(error, "computing the loss of a batch") from error
     else:
+        if isinstance(target, torch.Tensor) and target.dim() == 0:
+            raise TargetError(
+                Problem(message="`batches` gives single samples", expected="batches of them, as a DataLoader makes")
+            )
         spec = default_loss(target, output)
         assumptions.append(f"No loss was given: {spec.kind} was taken, which suits the targets.")
         criterion = build_criterion(spec, ())

@@ -153,7 +153,7 @@ class Assembly:
 
 
 def _require_free(name: str, kind: str, taken: Collection[str]) -> None:
-    if name in taken or hasattr(Residual, name) or name == "shortcut":
+    if name in taken or hasattr(Residual, name) or name in vars(nn.Module()) or name == "shortcut":
         raise MisfitError("this name is taken", value=name, expected="a name of its own", below=(kind, "name"))
 
 

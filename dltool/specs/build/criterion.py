@@ -35,7 +35,7 @@ class SpecTerm:
         target = _tensor(target, "target")
         values = self._function(_tensor(output, "output"), target, "none")
         samples = len(target)
-        return values.reshape(samples, -1).sum(1) * (samples / self._count(target))
+        return values.reshape(samples, -1 if samples else 0).sum(1) * (samples / self._count(target))
 
     def count(self, target: Nested) -> float | None:
         """What the mean divides by; None for a sum."""
@@ -56,9 +56,9 @@ class UserTerm:
     def value(self, output: Nested, target: Nested) -> Tensor:
         """What the callable returns; a MisfitError where that is no scalar."""
         value: Any = self._function(output, target)
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise MisfitError("the loss must be one number", value=found, expected="a scalar tensor")
+        if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
+            found = f"{value.dtype}, shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise MisfitError("the loss must be one number in a tensor", value=found, expected="a real scalar")
         return value.reshape(())
 
     def per_sample(self, _output: Nested, _target: Nested) -> Tensor | None:

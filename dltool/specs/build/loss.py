@@ -56,7 +56,8 @@ def _term(spec: Loss | Target, allowed: Collection[str], *, channels_last: bool)
 def default_loss(target: Nested, output: Nested, classes: int | None = None) -> Loss:
     """Cross-entropy for integer targets (binary for a single output and no more than two ``classes``), MSE for floats."""
     if not isinstance(target, Tensor) or not isinstance(output, Tensor):
-        raise MisfitError("without a loss of your own, output and target must be tensors", value=type(target).__name__)
+        found = f"output {type(output).__name__}, target {type(target).__name__}"
+        raise MisfitError("without a loss of your own, output and target must be tensors", value=found)
     if target.is_floating_point():
         return Mse()
     single = output.dim() <= 1 or (output.shape[1] == 1 and output.numel() == target.numel())
