@@ -24,6 +24,7 @@ QUESTIONS: tuple[Callable[[Case], Answer | None], ...] = (
     generalisation.validation_rose,
     convergence.not_converged,
     generalisation.gap_is_wide,
+    convergence.moving,
     convergence.stuck,
     learning.not_better_on_validation,
 )

@@ -49,8 +49,6 @@ def stuck(case: Case) -> Answer | None:
     flat = since is not None and len(trend) - since >= case.limits["plateau.share"] * len(trend)
     if flat and since is not None and _rate_is_in_the_way(case, trend, since):
         return _plateau(case, trend, since)
-    if any(_late_fall(curve) >= case.limits["not-converged.gain"] * case.curves.scale for curve in _seen(case)):
-        return _moving(case)
     return _underfitting(case)
 
 
@@ -64,16 +62,17 @@ def _late_fall(curve: Curve) -> float:
     width = max(1, len(curve) // 5)
     middle = (len(curve) - width) // 2
     fallen = statistics.fmean(curve.values[middle : middle + width]) - statistics.fmean(curve.last(width).values)
-    return fallen - 2.0 * curve.jitter * math.sqrt(2.0 / width)
+    return fallen - 3.0 * curve.jitter * math.sqrt(2.0 / width)
 
 
-def _moving(case: Case) -> Answer:
-    """High, and not at rest, though its fall is too short or too uneven to say where it would end."""
-    curves = case.curves
-    trend, val = _late_fall(curves.trend), None if curves.val is None else _late_fall(curves.val)
-    evidence = _level_evidence(case) | {"late_fall": trend, "late_val_fall": val}
-    least = case.limits["no-better-than-trivial.margin"] * curves.scale
-    if val is not None and not val >= least and len(curves.val or ()) >= case.limits["inconclusive.epochs"]:
+def moving(case: Case) -> Answer | None:
+    """Not at rest, though the fall is too short or too uneven to say where it would end."""
+    curves, least = case.curves, case.limits["not-converged.gain"] * case.curves.scale
+    falls = [_late_fall(curve) for curve in _seen(case)]
+    if not any(fallen >= least for fallen in falls):
+        return None
+    evidence = _level_evidence(case) | {"late_fall": max(falls)}
+    if case.is_high and _validation_rests(case):
         return Answer(
             status="overfitting",
             reason="the training loss is still falling, and the validation loss no longer is: the gap between them widens",
@@ -82,10 +81,15 @@ def _moving(case: Case) -> Answer:
         )
     return Answer(
         status="not-converged",
-        reason=f"the training loss is high, at {curves.train_loss:.4g}, and was still falling in the later half of the run",
+        reason=f"the loss was still falling in the later half of the run, which took off {max(falls):.3g}",
         evidence=evidence,
         advice=("train twice as long", "raise the learning rate, so that the same is reached sooner"),
     )
+
+
+def _validation_rests(case: Case) -> bool:
+    val, least = case.curves.val, case.limits["no-better-than-trivial.margin"] * case.curves.scale
+    return val is not None and len(val) >= case.limits["inconclusive.epochs"] and not _late_fall(val) >= least
 
 
 def _matters(case: Case, seen: Fall) -> bool:
