@@ -340,7 +340,11 @@ class InputUse(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSignal(Section):
-    """Do near neighbours in input space share a label more often than chance? Under the null hypothesis ``z`` is N(0, 1)."""
+    """Do near neighbours in input space share a label more often than chance? Under the null hypothesis ``z`` is N(0, 1).
+
+    ``distance_ratio`` is the root mean square distance to the neighbours over that between any two samples: near 1 they are
+    no neighbours at all, as happens in many dimensions.
+    """
 
     key: ClassVar[str] = "label_signal"
     samples: int
@@ -348,6 +352,7 @@ class LabelSignal(Section):
     agreement_ratio: float
     chance_ratio: float
     z: float
+    distance_ratio: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

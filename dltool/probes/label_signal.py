@@ -47,7 +47,7 @@ def label_signal(
     samples = len(features)
     if labels is None or samples < 4 * neighbours or not (labels != labels[0]).any():
         return None
-    nearest = _neighbours(features, neighbours)
+    nearest, distance_ratio = _neighbours(features, neighbours)
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.randperm(samples, generator=generator) for _ in range(PERMUTATIONS)]
     observed = _agreement(labels, nearest)
@@ -61,6 +61,7 @@ def label_signal(
         agreement_ratio=observed,
         chance_ratio=float(by_chance.mean()),
         z=(observed - float(by_chance.mean())) / spread,
+        distance_ratio=distance_ratio,
     )
 
 
@@ -105,10 +106,13 @@ def _labels(targets: Tensor, task: TaskKind) -> Tensor | None:
     return (ranks - ranks.mean(0)) / ranks.std(0, correction=0).clamp_min(1e-12)
 
 
-def _neighbours(features: Tensor, count: int) -> Tensor:
-    """(N, count) nearest other samples."""
+def _neighbours(features: Tensor, count: int) -> tuple[Tensor, float | None]:
+    """(N, count) nearest other samples, and how near: RMS distance over that of all pairs; None where all are alike."""
     distances = torch.cdist(features, features)
-    return distances.fill_diagonal_(torch.inf).topk(count, largest=False).indices
+    among_all = float(distances.square().sum()) / (len(features) * (len(features) - 1))
+    nearest = distances.fill_diagonal_(torch.inf).topk(count, largest=False)
+    ratio = (float(nearest.values.square().mean()) / among_all) ** 0.5 if among_all > 0.0 else None
+    return nearest.indices, ratio
 
 
 def _agreement(labels: Tensor, nearest: Tensor) -> float:

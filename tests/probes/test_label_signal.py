@@ -38,6 +38,16 @@ def test_agreement_against_a_slow_loop():
     assert found.agreement_ratio == pytest.approx(total / 180)
 
 
+def test_distance_ratio_against_a_slow_loop():
+    x, y = clusters(60, 3, 3.0)
+    found = label_signal(pairs(x, y), task="classification", neighbours=3)
+    scaled = x.double() / x.double().std(0, correction=0)
+    squares = [sorted(float((a - b).square().sum()) for j, b in enumerate(scaled) if j != i) for i, a in enumerate(scaled)]
+    near = sum(sum(row[:3]) for row in squares) / 180
+    everywhere = sum(map(sum, squares)) / (60 * 59)
+    assert found.distance_ratio == pytest.approx((near / everywhere) ** 0.5)
+
+
 def test_z_is_calibrated_under_the_null():
     zs = []
     for seed in range(60):

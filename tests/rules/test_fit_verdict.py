@@ -276,6 +276,26 @@ def test_neighbours_show_that_the_rest_is_noise():
     assert verdict(run(low, extra=(TASK, replace(votes, agreement_ratio=0.65)))).status == "underfitting"
 
 
+def test_what_neighbours_at_a_distance_share_is_made_up_for():
+    low = [1.0, *[0.8] * 20]
+    noisy = LabelSignal(samples=500, neighbours=5, agreement_ratio=0.25, chance_ratio=0.0, z=10.0, distance_ratio=0.1)
+    assert verdict(run(low, extra=(REGRESSION, noisy))).status == "good-fit"
+    halfway = replace(noisy, distance_ratio=0.55)  # 0.25 is then 0.36 of what there is
+    assert verdict(run(low, extra=(REGRESSION, halfway))).status == "underfitting"
+    for ratio in (0.6, 1.0, math.nan, math.inf):  # too far to say
+        unproven = replace(noisy, agreement_ratio=0.1, distance_ratio=ratio)
+        assert verdict(run(low, extra=(REGRESSION, unproven))).status == "underfitting"
+
+
+def test_without_neighbours_a_high_loss_may_be_all_there_is():
+    low = [1.0, *[0.8] * 20]
+    tokens = replace(TASK, per_element=True)
+    found = verdict(run(low, extra=(tokens,)))
+    assert found.status == "inconclusive"
+    assert "within reach" in found.reason
+    assert verdict(run([1.0, *[0.3] * 20], extra=(tokens,))).status == "good-fit"
+
+
 def test_an_absolute_loss_falls_by_less_than_the_variance_it_explains():
     high = [1.0, *[0.71] * 20]  # half of the variance
     assert verdict(run(high, extra=(replace(REGRESSION, loss="l1"),))).status == "good-fit"

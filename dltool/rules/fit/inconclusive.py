@@ -13,8 +13,8 @@ from dltool.rules.fit_status.limits import LIMITS
 class Inconclusive(FromVerdict):
     """There is too little to judge the fit by.
 
-    What it measures: the number of epochs that were measured, the width of the intervals, and whether there is a
-    trivial baseline to compare with.
+    What it measures: the number of epochs that were measured, the width of the intervals, whether there is a trivial
+    baseline to compare with, and, for a loss that stays high, whether anything shows that less is within reach.
 
     Why it is bad: a verdict on a handful of points would be a guess.
 

@@ -20,9 +20,10 @@ class Underfitting(FromVerdict):
 
     How to fix: more capacity (wider layers first, then more), less dropout, less L1 and L2, another learning rate.
 
-    When it is wrong: targets that are mostly noise leave a high loss whatever the net; regression has no neighbours
-    to compare with, so only a loss that removed less than a third counts there. Raise or lower
-    `underfitting.explained` for such data.
+    When it is wrong: targets that are mostly noise leave a high loss whatever the net. Where near neighbours are
+    near enough to tell how much of the targets the inputs explain, a net that explains as much is acquitted; where samples
+    have no neighbours (a label a token or pixel) the verdict is inconclusive instead. Elsewhere raise or lower
+    `underfitting.explained`.
 
     References: Goodfellow, Bengio & Courville 2016, Deep learning, section 5.2; Cover & Hart 1967, Nearest neighbor
     pattern classification; Karpathy 2019, A recipe for training neural networks ("overfit" first).

@@ -25,6 +25,8 @@ FitStatus = Literal[
 
 PROVEN_Z = 2.326
 """One-sided 1 % point of the normal distribution: neighbours below it share labels no more often than by chance."""
+MOST_LOST = 1.0 / 3.0
+"""Most of a linear function's variance that may lie between neighbours, if what they share is to stand for what there is."""
 ABSOLUTE_LOSSES = ("l1", "l1_loss")
 """Losses that grow with the error itself: where half of the variance is explained they fall by 1 - sqrt(1/2)."""
 LIKELIHOOD_LOSSES = ("cross_entropy", "crossentropy", "nll", "bce", "binary_cross_entropy")
@@ -72,15 +74,25 @@ class Case:
 
     @property
     def neighbour_share(self) -> float | None:
-        """Share of the targets' variance (for classes: Gini's) that near neighbours have in common; None where unproven.
+        """Share of the targets' variance (for classes: Gini's) that the inputs explain, going by near neighbours.
 
-        For classes it is Goodman & Kruskal's tau, for numbers 1 minus Geary's C. Neighbours that are not close make it too
-        low, never too high: so much at least can be explained.
+        For classes it is Goodman & Kruskal's tau, for numbers 1 minus Geary's C. Neighbours at a distance of r (1 between
+        any two samples) differ by r² of what a linear function of the inputs varies, which is made up for. None where labels
+        are not proven to be shared, or where neighbours are too far for that to mean anything.
         """
         signal = self.measured.get(LabelSignal)
         if signal is None or not signal.z >= PROVEN_Z or not signal.chance_ratio < 1.0:
             return None
-        return (signal.agreement_ratio - signal.chance_ratio) / (1.0 - signal.chance_ratio)
+        lost = 0.0 if signal.distance_ratio is None else signal.distance_ratio**2
+        if not lost <= MOST_LOST:
+            return None
+        return (signal.agreement_ratio - signal.chance_ratio) / (1.0 - signal.chance_ratio) / (1.0 - lost)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether samples have neighbours, which tell noise from what a net failed to learn; tokens and pixels have none."""
+        task = self.measured.get(Task)
+        return task is None or not task.per_element
 
     @property
     def explained_variance(self) -> float | None:

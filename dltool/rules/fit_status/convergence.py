@@ -49,7 +49,7 @@ def stuck(case: Case) -> Answer | None:
     flat = since is not None and len(trend) - since >= case.limits["plateau.share"] * len(trend)
     if flat and since is not None and _rate_is_in_the_way(case, trend, since):
         return _plateau(case, trend, since)
-    return _underfitting(case)
+    return _underfitting(case) if case.has_reference else _unknown_floor(case)
 
 
 def _seen(case: Case) -> list[Curve]:
@@ -131,6 +131,19 @@ def _plateau(case: Case, trend: Curve, since: int) -> Answer:
         reason=f"the loss has stood still at {curves.train_loss:.4g} since {trend.unit} {start}, and steps overshoot there",
         evidence=_level_evidence(case) | {f"since_{trend.unit}": start},
         advice=(f"drop the learning rate tenfold from {trend.unit} {start} on (schedule.step, or schedule: plateau)",),
+    )
+
+
+def _unknown_floor(case: Case) -> Answer:
+    rest = f"the training loss came to rest at {case.curves.train_loss:.4g}"
+    return Answer(
+        status="inconclusive",
+        reason=f"{rest}, and nothing shows whether less is within reach",
+        evidence=_level_evidence(case),
+        advice=(
+            "train a wider net: where its training loss is no lower, the rest is noise",
+            "compare with a simple model of the same data (an n-gram, a linear model)",
+        ),
     )
 
 
