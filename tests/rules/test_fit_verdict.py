@@ -401,3 +401,7 @@ def test_the_best_epoch_is_the_lowest_of_its_stretch():
     train = decay(20, 4.0)
     val = [0.80, 0.60, 0.50, 0.45, 0.44, 0.46, *(0.47 + 0.05 * t for t in range(14))]
     assert verdict(run(train, val)).evidence["best_epoch"] == 4
+
+
+def test_a_short_run_that_falls_steadily_did_not_come_to_rest():
+    assert verdict(run([0.68, 0.66, 0.64, 0.61, 0.59], [0.68, 0.66, 0.65, 0.62, 0.60], base=0.69)).status == "not-converged"

@@ -11,6 +11,9 @@ from dltool.rules.fit_status.curve_tests import Fall, fall, flat_since
 from dltool.rules.fit_status.curves import Curve
 from dltool.rules.fit_status.generalisation import regularising_advice
 
+EXTRAPOLATED_POINTS = 12
+"""A third of the end of a shorter curve is a point or two, from which no rate of decay can be read."""
+
 
 def not_converged(case: Case) -> Answer | None:
     """Still improving: validation where there is one (else training) falls, by enough to matter if the run went on."""
@@ -66,8 +69,13 @@ def _late_fall(curve: Curve) -> float:
 
 
 def moving(case: Case) -> Answer | None:
-    """Not at rest, though the fall is too short or too uneven to say where it would end."""
+    """Not at rest, though the fall is too short or too uneven to say where it would end.
+
+    A longer run that is low already is left to ``not_converged``, which says what more epochs would bring.
+    """
     curves, least = case.curves, case.limits["not-converged.gain"] * case.curves.scale
+    if not case.is_high and len(curves.trend) >= EXTRAPOLATED_POINTS:
+        return None
     falls = [_late_fall(curve) for curve in _seen(case)]
     if not any(fallen >= least for fallen in falls):
         return None
