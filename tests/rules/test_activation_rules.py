@@ -2,7 +2,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from rule_sections import GOOD, NOTHING, OUTPUT, fit, judged, layer, share
+from rule_sections import GOOD, NOTHING, OPTIMISATION, OUTPUT, fit, judged, layer, parameter, share, summary
 
 from dltool.core.finding import Severity
 from dltool.core.measurements import Layers, Parameters
@@ -86,6 +86,18 @@ def test_saturated(lower, fires):
 )
 def test_collapsed(spread, verdict, fires):
     assert len(judged(CollapsedRepresentation, replace(OUTPUT, spread_ratio=spread), verdict)) == fires
+
+
+@pytest.mark.parametrize(
+    ("decay", "last", "told"),
+    [(1.0, 0.1, True), (1.0, 0.11, False), (1.0, math.nan, False), (0.0, 1e-3, False)],
+)
+def test_collapse_by_penalties_says_so(decay, last, told):
+    weight = parameter("l.weight", weight_norm=replace(summary(1.0), last=last))
+    sections = (Parameters(parameters=(weight,), steps=10), replace(OPTIMISATION, weight_decay=decay))
+    finding = judged(CollapsedRepresentation, replace(OUTPUT, spread_ratio=0.0), fit("ignores-input"), *sections)[0]
+    assert (finding.cause is not None) == told
+    assert finding.advice[0].startswith("lower the weight decay") == told
 
 
 def test_collapse_is_not_judged_where_it_was_not_measured_or_the_run_blew_up():

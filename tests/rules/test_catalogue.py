@@ -120,6 +120,10 @@ def test_circles_of_explanation_are_only_those_that_time_resolves():
         frozenset(("learning-rate-too-high", "exploding-gradient")),
         frozenset(("learning-rate-too-high", "saturated-activation")),
         frozenset(("dead-relu", "vanishing-gradient")),
+        *(
+            frozenset(("learning-rate-too-high", f"non-finite-{phase}"))
+            for phase in ("parameter", "forward", "loss", "backward")
+        ),
     }
     assert {pair for pair in both_ways if not pair <= non_finite} == allowed
 

@@ -59,6 +59,12 @@ def test_what_was_wrong_before_the_first_step_is_no_symptom_of_what_came_later()
         assert told(findings)[0] == (first, None)
 
 
+def test_a_gradient_that_is_nan_says_nothing_of_the_rate():
+    bad = found("non-finite-backward", phase="backward", step=0)
+    rate = found("learning-rate-too-high", phase="optimizer", step=0)
+    assert told([rate, bad])[0] == ("non-finite-backward", None)
+
+
 def test_what_is_only_worth_knowing_explains_no_disease():
     findings = [found("dead-relu", Severity.INFO), found("ignores-input")]
     assert told(findings) == [("ignores-input", None), ("dead-relu", None)]

@@ -1,10 +1,10 @@
 import math
 
 import pytest
-from rule_sections import GOOD, NOTHING, OPTIMISATION, fit, gains, judged, parameter, stack
+from rule_sections import GOOD, NOTHING, OPTIMISATION, fit, gains, judged, layer, parameter, share, stack
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import LossTrace, NonFinite, NonFiniteEvent, Parameters, Spike, StepGain, StepGains
+from dltool.core.measurements import Layers, LossTrace, NonFinite, NonFiniteEvent, Parameters, Spike, StepGain, StepGains
 from dltool.rules.base import Skip
 from dltool.rules.updates.learning_rate_too_high import LearningRateTooHigh
 from dltool.rules.updates.learning_rate_too_low import LearningRateTooLow
@@ -49,6 +49,23 @@ def test_too_high_without_a_verdict_goes_by_the_first_bad_value():
 def test_no_downhill_step_decides_nothing():
     assert isinstance(judged(LearningRateTooHigh, gains(UPHILL, (0.0, 0.0)), NOTHING), Skip)
     assert isinstance(judged(LearningRateTooHigh, gains(), NOTHING), Skip)
+
+
+@pytest.mark.parametrize(
+    ("dead", "at_start", "steps", "fires"),
+    [
+        (1.0, 0.1, (DOWN, OVER, *[DOWN] * 40), True),
+        (1.0, 0.1, (DOWN,) * 40, False),  # nothing overshot: something else killed them
+        (1.0, 1.0, (DOWN, OVER, *[DOWN] * 40), False),  # dead from the start
+        (1.0, None, (DOWN, OVER, *[DOWN] * 40), False),
+        (0.94, 0.1, (DOWN, OVER, *[DOWN] * 40), False),
+        (math.nan, 0.1, (DOWN, OVER, *[DOWN] * 40), False),
+    ],
+)
+def test_one_overshoot_will_do_where_a_layer_died_on_the_way(dead, at_start, steps, fires):
+    section = Layers(layers=(layer(dead=share(dead), idle_at_start=at_start),))
+    assert len(judged(LearningRateTooHigh, gains(*steps), fit("ignores-input"), section)) == fires
+    assert judged(LearningRateTooHigh, gains(*steps), GOOD, section) == []
 
 
 def test_doubling_a_loss_that_was_small_by_then_throws_nothing():

@@ -1,10 +1,13 @@
-"""One judgement for a module that runs at several places of a net."""
+"""What the activation rules, and those that judge by them, ask of single layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dltool.core.measurements import LayerRecord, UnitShare
+from dltool.core.measurements import LayerRecord, Layers, Measurements, UnitShare
+
+CUT = 0.95
+"""Share of dead units from which a layer may let nothing through."""
 
 
 def worst_calls(watched: Iterable[tuple[LayerRecord, UnitShare]]) -> list[tuple[LayerRecord, UnitShare]]:
@@ -14,3 +17,15 @@ def worst_calls(watched: Iterable[tuple[LayerRecord, UnitShare]]) -> list[tuple[
         if layer.name not in worst or not share.lower <= worst[layer.name][1].lower:
             worst[layer.name] = (layer, share)
     return list(worst.values())
+
+
+def died_on_the_way(measured: Measurements) -> bool:
+    """Whether a layer that lived in the first batch, before the first step, lets nothing through any more."""
+    layers = measured[Layers].layers if Layers in measured else ()
+    return any(
+        layer.dead is not None
+        and layer.dead.lower >= CUT
+        and (1.0 if layer.idle_at_start is None else layer.idle_at_start) < CUT
+        for layer in layers
+        if not layer.is_output
+    )

@@ -6,10 +6,17 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import Measurements, Output
+from dltool.core.measurements import Measurements, Optimisation, Output, Parameters
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.learnt import learnt
+
+SHRUNK = 0.1
+ADVICE = (
+    "look for dead or saturated layers: the signal stops there",
+    "lower the learning rate and start from a fresh initialisation",
+)
+LIGHTER = "lower the weight decay and the L1 and L2 penalties, tenfold to begin with"
 
 
 class CollapsedRepresentation(Rule):
@@ -50,17 +57,26 @@ class CollapsedRepresentation(Rule):
             return Skip("the run diverged, and its outputs say nothing of what it learnt")
         if spread > self.limits["spread"] or learnt(measured):
             return ()
+        shrunk = _shrunk_by_penalties(measured)
         return [
             self.finding(
                 "the output is the same for every sample"
                 if spread == 0.0
                 else f"the output varies by only {spread:.1e} of its size from sample to sample",
                 where=Where(phase="forward", module=measured[Output].final_module),
-                evidence={"spread_ratio": spread},
+                cause=None if shrunk is None else f"the penalties shrank some weights to {shrunk:.1%} of what they were",
+                evidence={"spread_ratio": spread, "shrunk_ratio": shrunk},
                 limit={"spread": self.limits["spread"]},
-                advice=(
-                    "look for dead or saturated layers: the signal stops there",
-                    "lower the learning rate and start from a fresh initialisation",
-                ),
+                advice=(*((LIGHTER,) if shrunk is not None else ()), *ADVICE),
             )
         ]
+
+
+def _shrunk_by_penalties(measured: Measurements) -> float | None:
+    """The last norm over the first of the weight that shrank most, where penalties shrank it tenfold or more."""
+    run = measured.get(Optimisation)
+    if run is None or Parameters not in measured or not max(run.weight_decay, run.l1, run.l2) > 0.0:
+        return None
+    norms = [p.weight_norm for p in measured[Parameters].parameters if p.role == "weight" and p.weight_norm is not None]
+    least = min((norm.last / norm.first for norm in norms if norm.first > 0.0), default=1.0)
+    return least if least <= SHRUNK else None

@@ -7,13 +7,10 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import LayerRecord, Layers, Measurements, Parameters, UnitShare
-from dltool.rules.activations.calls import worst_calls
+from dltool.rules.activations.calls import CUT, worst_calls
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.learnt import learnt
-
-CUT = 0.95
-"""Share of dead units from which a layer may let nothing through."""
 
 
 class DeadRelu(Rule):

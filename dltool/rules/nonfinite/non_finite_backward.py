@@ -34,6 +34,7 @@ class NonFiniteBackward(FirstEvent):
     )
     explains: ClassVar[tuple[str, ...]] = (
         *(other for other in ALL if other != "non-finite-backward"),
+        "learning-rate-too-high",
         "diverged",
         "no-better-than-trivial",
     )

@@ -32,6 +32,7 @@ class NonFiniteForward(FirstEvent):
     )
     explains: ClassVar[tuple[str, ...]] = (
         *(other for other in ALL if other != "non-finite-forward"),
+        "learning-rate-too-high",
         "diverged",
         "no-better-than-trivial",
     )

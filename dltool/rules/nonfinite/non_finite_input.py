@@ -28,6 +28,7 @@ class NonFiniteInput(FirstEvent):
     advice = ("drop or repair the samples named here", "check features made by division or logarithm")
     explains: ClassVar[tuple[str, ...]] = (
         *(other for other in ALL if other != "non-finite-input"),
+        "learning-rate-too-high",
         "diverged",
         "no-better-than-trivial",
     )

@@ -32,6 +32,7 @@ class NonFiniteLoss(FirstEvent):
     )
     explains: ClassVar[tuple[str, ...]] = (
         *(other for other in ALL if other != "non-finite-loss"),
+        "learning-rate-too-high",
         "diverged",
         "no-better-than-trivial",
     )

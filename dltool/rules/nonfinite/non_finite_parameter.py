@@ -29,6 +29,7 @@ class NonFiniteParameter(FirstEvent):
     advice = ("check the checkpoint that it came from", "initialise parameters that were made with torch.empty")
     explains: ClassVar[tuple[str, ...]] = (
         *(other for other in ALL if other != "non-finite-parameter"),
+        "learning-rate-too-high",
         "diverged",
         "no-better-than-trivial",
     )

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import Measurements, NonFinite, Optimisation, StepGain, StepGains
+from dltool.rules.activations.calls import died_on_the_way
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.learnt import failed
@@ -19,9 +20,9 @@ class LearningRateTooHigh(Rule):
     What it measures: each step that was looked at is tried on its own batch: what the slope promised (gradient times step)
     against what the loss did. A step that goes downhill and yet raises the loss of its own batch overshot. The rule fires
     when at least `overshoot` of the downhill steps, among the first `early` or in the whole run, did so, or when a single
-    one threw the net: it raised the loss by `thrown` times what it was, or was at the start if that is more. In both cases
-    the run must have ended badly: non-finite, diverged, oscillating, on a plateau, no better than a constant, or blind to
-    its input.
+    one threw the net: it raised the loss by `thrown` times what it was, or was at the start if that is more. Where all units
+    of a layer died on the way, any overshoot that was seen will do. In every case the run must have ended badly: non-finite,
+    diverged, oscillating, on a plateau, no better than a constant, or blind to its input.
 
     Why it is bad: beyond twice the inverse of the curvature every step makes things worse; weights are thrown to where units
     die and gradients vanish, and do not come back.
@@ -92,7 +93,7 @@ class LearningRateTooHigh(Rule):
         thrown = next((step for step in steps if overshot(step) and self._threw(step, steps[0].loss_before)), None)
         run = measured.get(Optimisation)
         rate = "" if run is None else f" at a rate of {run.lr:g}"
-        if share >= self.limits["overshoot"]:
+        if share >= self.limits["overshoot"] or (share > 0.0 and died_on_the_way(measured)):
             first = next(step for step in steps if overshot(step))
             told = f"{share:.0%} of the downhill steps raised the loss of their own batch{rate}"
         elif thrown is not None:
