@@ -108,9 +108,11 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         MisfitError: it cannot be read, or holds more than tensors.
     """
     if not path.is_file():
-        near = closest(path.name, [entry.name for entry in path.parent.iterdir()]) if path.parent.is_dir() else None
-        hint = f"did you mean {near!r}?" if near else None
-        raise MisfitError("no such file", value=str(path), expected=hint, below=("weights",))
+        files = [entry.name for entry in path.parent.iterdir() if entry.is_file()] if path.parent.is_dir() else []
+        near = closest(path.name, files)
+        hint = f"a safetensors file{f', such as {near} beside it' if near else ''}"
+        what = "a folder, not a file" if path.is_dir() else "no such file"
+        raise MisfitError(what, value=str(path), expected=hint, below=("weights",))
     try:
         state: Any = _torch_file(path) if path.suffix in TORCH_SUFFIXES else load_file(path)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
