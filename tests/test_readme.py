@@ -59,3 +59,13 @@ def test_the_factory_in_the_readme_gives_what_a_factory_should():
     made = names["make"]()
     assert set(made) == {"model", "batches", "val_batches", "loss", "optimizer"}
     assert made["model"](made["batches"][0][0]).shape == (32, 3)
+
+
+def test_the_page_in_the_readme_is_what_its_command_prints(tmp_path, monkeypatch, capsys):
+    (page,) = blocks("text")
+    (command,) = [block for block in blocks("console") if block.endswith("--quiet")]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(ROOT)
+    main([*command.split()[1:], "--run", str(tmp_path / "run")])
+    assert capsys.readouterr().out.strip() == page

@@ -15,6 +15,7 @@ from sample_report import findings, report
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.report import Report, RunInfo
 from dltool.reporters.base import Detail, Look
+from dltool.reporters.table.findings import numbers
 from dltool.reporters.table.reporter import TableReporter
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -163,3 +164,8 @@ def test_long_names_keep_their_tail_and_the_table_keeps_its_width():
     text = TableReporter(Look(width=80)).render(replace(report(), measurements=measurements | {"layers": longer}))
     assert max(map(cell_len, text.splitlines())) <= 80
     assert "out_proj" in text
+
+
+def test_an_interval_reads_from_to():
+    ((label, text),) = numbers("evidence", {"gap": 0.705, "gap_interval": (0.27, 1.14)})
+    assert (label, text.plain) == ("evidence", "gap 0.705, gap interval 0.27 to 1.14")

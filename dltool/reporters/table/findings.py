@@ -50,7 +50,13 @@ def _rows(finding: Finding, cause: Finding | None, page: Page) -> Iterator[tuple
 def numbers(label: str, values: Mapping[str, object]) -> Iterator[tuple[str, Text]]:
     """Evidence in words: its names and values in one sentence."""
     if values:
-        yield label, said(", ".join(f"{key.replace('_', ' ')} {worded(value)}" for key, value in values.items()))
+        yield label, said(", ".join(f"{key.replace('_', ' ')} {_of(key, value)}" for key, value in values.items()))
+
+
+def _of(key: str, value: object) -> str:
+    if key.endswith("interval") and isinstance(value, list | tuple) and len(value) == 2:
+        return f"{worded(value[0])} to {worded(value[1])}"
+    return worded(value)
 
 
 def worded(value: object) -> str:
