@@ -65,6 +65,12 @@ def test_a_gradient_that_is_nan_says_nothing_of_the_rate():
     assert told([rate, bad])[0] == ("non-finite-backward", None)
 
 
+def test_a_start_that_is_far_off_explains_the_overshoot_and_is_explained_by_the_explosion():
+    start, rate = found("surprising-initial-loss", phase="loss"), found("learning-rate-too-high", phase="optimizer", step=0)
+    assert told([rate, start])[0] == ("surprising-initial-loss", None)
+    assert told([rate, start, found("exploding-gradient", phase="backward", step=0)])[0] == ("exploding-gradient", None)
+
+
 def test_what_is_only_worth_knowing_explains_no_disease():
     findings = [found("dead-relu", Severity.INFO), found("ignores-input")]
     assert told(findings) == [("ignores-input", None), ("dead-relu", None)]

@@ -18,7 +18,7 @@ class SurprisingInitialLoss(Rule):
     logarithm of their number for cross-entropy).
 
     Why it is bad: the net is sure of its random answers; the first epochs go into unlearning them, at the cost of large
-    gradients.
+    gradients, with which a rate that is right for unit scale overshoots.
 
     How to fix: a smaller initialisation of the output layer, normalised inputs, a bias that matches the class frequencies.
 
@@ -41,7 +41,7 @@ class SurprisingInitialLoss(Rule):
             source="benchmarks/untrained.py: default nets start at 1.0 times ln 10, Kaiming at 1.6, N(0, 1) above 3",
         ),
     )
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("learning-rate-too-high", "oscillating-loss", "diverged")
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         output = measured[Output]
