@@ -56,7 +56,10 @@ class Extender:
                 raise SpecError(
                     Problem(message="extends names a spec file, or a list of them", location=base.at, key="extends")
                 )
-            document = self._read(str(Path(base.at.file).parent / base.value), base.at)
+            file = Path(base.at.file).parent / base.value
+            if not file.exists():
+                raise SpecError(Problem(message="there is no such file", location=base.at, key="extends", value=str(file)))
+            document = self._read(str(file), base.at)
             result = document if result is None else merge(result, document)
         return own if result is None else merge(result, own)
 

@@ -98,3 +98,11 @@ def test_what_is_extended_has_to_be_a_spec(write, extends, message):
     write("a.yaml", BASE)
     with pytest.raises(SpecError, match=message):
         load(write("top.yaml", f"extends: {extends}\n"))
+
+
+def test_a_missing_base_is_told_at_the_line_that_names_it(write):
+    with pytest.raises(SpecError) as caught:
+        load(write("top.yaml", "version: 1\nextends: missing.yaml\n"))
+    (problem,) = caught.value.problems
+    assert (problem.location.line, problem.key) == (2, "extends")
+    assert problem.location.file.endswith("top.yaml")

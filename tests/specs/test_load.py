@@ -289,3 +289,10 @@ def test_nothing_here_imports_torch():
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "False\n"
+
+
+def test_a_class_is_not_chosen_twice(tmp_path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("data: {npz: digits.npz, classes: [0, 1, 0]}\nmodel: {layers: [{linear: 2}]}\n")
+    with pytest.raises(SpecError, match="names a class twice"):
+        load(str(spec))

@@ -87,4 +87,6 @@ class Data(SpecModel):
             raise PydanticCustomError("two_ways", "give one source (and split it), or train and val, not both")
         if self.train is not None and self.split is not None:
             raise PydanticCustomError("nothing_to_split", "split cuts a single source; train and val are split already")
+        if self.classes is not None and len(set(self.classes)) < len(self.classes):
+            raise PydanticCustomError("class_named_twice", "classes names a class twice")
         return self
