@@ -155,6 +155,15 @@ def test_overfitting_names_the_best_epoch():
     assert str(found.evidence["best_epoch"]) in found.advice[0]
 
 
+def test_a_climb_that_training_shares_is_no_overfitting():
+    train, val = decay(20, 3.0, 0.02), decay(20, 3.0, 0.1)
+    climb = [0.0] * 16 + [0.03, 0.06, 0.1, 0.12]
+    risen = [v + c for v, c in zip(val, climb, strict=True)]
+    assert verdict(run(train, risen)).status == "overfitting"
+    shared = [t + c for t, c in zip(train, climb, strict=True)]
+    assert verdict(run(shared, risen)).status != "overfitting"
+
+
 def test_the_climb_that_early_stopping_waits_for_is_not_overfitting():
     val = [max(0.3, 1.0 - 0.1 * t) + 0.03 * max(0, t - 10) for t in range(15)]
     stopped = replace(OPTIMISATION, stopped="early-stopping")

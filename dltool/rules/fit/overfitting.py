@@ -22,8 +22,9 @@ class Overfitting(FromVerdict):
 
     How to fix: stop at the epoch that was best; more data or augmentation; dropout; L2.
 
-    When it is wrong: a healthy net has some gap; only a gap of a quarter of the trivial loss counts. After early
-    stopping the short climb that triggered it is not held against the run.
+    When it is wrong: a healthy net has some gap; only a gap of a quarter of the trivial loss counts. What both losses
+    climb by, as a last bad epoch makes them, is taken off. After early stopping the short climb that triggered it is
+    not held against the run.
 
     References: Prechelt 1998, Early stopping - but when?; Efron & Tibshirani 1993, An introduction to the bootstrap;
     Goodfellow, Bengio & Courville 2016, section 5.2.

@@ -28,9 +28,10 @@ def not_converged(case: Case) -> Answer | None:
     spacing = (watched.at[-1] - watched.at[0]) / max(1, len(watched) - 1)
     points = len(watched) if more is None else max(more, 1)
     amount = max(1, round(points * spacing))
+    gain = min(seen.gain, curves.scale, watched.values[-1] if watched.values[-1] > 0.0 else math.inf)
     return Answer(
         status="not-converged",
-        reason=f"the loss is still falling: as many {unit}s again would take off another {min(seen.gain, curves.scale):.3g}",
+        reason=f"the loss is still falling: as many {unit}s again would take off up to {gain:.3g}",
         evidence={
             "slope": seen.slope,
             "gain": seen.gain,

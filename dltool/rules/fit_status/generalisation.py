@@ -10,7 +10,8 @@ from dltool.rules.fit_status.curve_tests import gap, rise_since_best
 def validation_rose(case: Case) -> Answer | None:
     """Validation has climbed from its own lowest stretch, beyond noise and by a material share of the trivial loss.
 
-    Not asked where early stopping ended the run: it has to climb a little before it is stopped.
+    What the training loss itself climbed since then is taken off: a last epoch that spoils both is no overfitting. Not
+    asked where early stopping ended the run: it has to climb a little before it is stopped.
     """
     curves = case.curves
     if curves.val is None or len(curves.val) < 4 or _stopped_early(case):
@@ -19,6 +20,9 @@ def validation_rose(case: Case) -> Answer | None:
     if not rise.lower > 0.0 or not rise.estimate >= case.limits["overfitting.rise"] * curves.scale:
         return None
     if not curves.train_loss < min(curves.val.last(3).values):
+        return None
+    at_best = min(zip(curves.train.at, curves.train.values, strict=True), key=lambda point: abs(point[0] - best))[1]
+    if not rise.estimate - max(0.0, curves.train_loss - at_best) >= case.limits["overfitting.rise"] * curves.scale:
         return None
     return Answer(
         status="overfitting",
