@@ -13,20 +13,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dltool.core.measurements import Baseline, Measurements, Output, Section, StepGains
+from dltool.core.measurements import Baseline, Output, Section
+from dltool.diagnostics.example import example, placed
 from dltool.probes.baseline import MOST_TARGETS, fit_constant
 from dltool.probes.input_use import MOST_SAMPLES, input_use
 from dltool.probes.label_signal import label_signal
 from dltool.probes.mixing import mixing
-from dltool.probes.nested import Nested
 from dltool.probes.output import output_of
-from dltool.probes.preserve import evaluating
 from dltool.training.evaluate import Evaluator
-from dltool.training.experiment import Batch, Experiment
+from dltool.training.experiment import Experiment
 from dltool.training.outcome import FitOutcome
-from dltool.training.placement import placer
 
-EXAMPLE_SAMPLES = 4
 SQUASHED: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "softmax": partial(torch.softmax, dim=1),
@@ -35,16 +32,16 @@ SQUASHED: dict[str, Callable[[Tensor], Tensor]] = {
 """Final activations that bind a constant output too, where the loss takes what they return."""
 
 
-def examine(experiment: Experiment, outcome: FitOutcome, seen: Measurements) -> list[Section]:
+def examine(experiment: Experiment, outcome: FitOutcome, initial_loss: float | None) -> list[Section]:
     """Every section that can be measured; an interrupted run gets only what its verdict needs, since somebody is waiting.
 
-    ``seen`` is what the recorder measured. The model is left as it was.
+    ``initial_loss`` is that of the first step. The model is left as it was.
     """
     dtype = torch.float64 if experiment.settings.precision == "fp64" else None
     model, criterion = experiment.model, experiment.criterion
     split: Literal["train", "val"] = "train" if experiment.val is None else "val"
     source = experiment.train if experiment.val is None else experiment.val
-    output = output_of(model, criterion, source.fixed(MOST_SAMPLES), initial_loss=_initial_loss(seen), dtype=dtype)
+    output = output_of(model, criterion, source.fixed(MOST_SAMPLES), initial_loss=initial_loss, dtype=dtype)
     sections: list[Section | None] = [output, _baseline(experiment, outcome, output)]
     if outcome.stopped != "interrupted":
         sections += [
@@ -55,19 +52,14 @@ def examine(experiment: Experiment, outcome: FitOutcome, seen: Measurements) -> 
     return [section for section in sections if section is not None]
 
 
-def _initial_loss(seen: Measurements) -> float | None:
-    gains = seen[StepGains].gains
-    return gains[0].loss_before if gains and gains[0].step == 0 else None
-
-
 def _baseline(experiment: Experiment, outcome: FitOutcome, output: Output | None) -> Baseline | None:
     """The best constant, evaluated as the model is: on the same samples, in the same blocks."""
-    example = _example(experiment)
-    if output is None or example is None:
+    shown = example(experiment)
+    if output is None or shown is None:
         return None
     squash = None if output.loss_expects == "logits" else SQUASHED.get(output.final_activation or "")
-    targets = (_placed(experiment, batch) for batch in experiment.train.fixed(MOST_TARGETS))
-    constant = fit_constant(experiment.criterion, targets, example=example, activation=squash)
+    targets = (placed(experiment, batch) for batch in experiment.train.fixed(MOST_TARGETS))
+    constant = fit_constant(experiment.criterion, targets, example=shown, activation=squash)
     if constant is None:
         return None
     evaluate = Evaluator(replace(experiment, model=constant.to(experiment.device), metrics=()))
@@ -80,17 +72,3 @@ def _baseline(experiment: Experiment, outcome: FitOutcome, output: Output | None
         train_blocks=train.blocks,
         val_blocks=() if val is None else val.blocks,
     )
-
-
-def _example(experiment: Experiment) -> tuple[Nested, Nested] | None:
-    """One batch's input, and what the model returns for it."""
-    for batch in experiment.train.fixed(EXAMPLE_SAMPLES):
-        given = _placed(experiment, batch)
-        with evaluating(experiment.model):
-            return given.input, experiment.model(given.input)
-    return None
-
-
-def _placed(experiment: Experiment, batch: Batch) -> Batch:
-    place = placer(experiment.device, experiment.settings.precision)
-    return batch if place is None else place(batch)

@@ -7,14 +7,16 @@ from torch import Tensor, nn
 
 from dltool.core.measurements import Task
 from dltool.data.target_statistics import MOST_CLASSES
+from dltool.diagnostics.example import example
 from dltool.training.experiment import BatchSource, Experiment
 
 MOST_TARGETS = 20_000
 """Samples that the statistics of the targets are taken from, at the most."""
 
 
-def describe_task(experiment: Experiment, outputs: int | None) -> Task:
-    """Sum up kind, sizes and target statistics; ``outputs`` is the width of the model's last dimension of scores."""
+def describe_task(experiment: Experiment) -> Task:
+    """Sum up kind, sizes and target statistics."""
+    outputs = _outputs(experiment)
     train, val = experiment.train, experiment.val
     targets = _targets(train)
     numbers = None if targets is None or not targets.is_floating_point() else targets.double()
@@ -40,6 +42,17 @@ def describe_task(experiment: Experiment, outputs: int | None) -> Task:
         augmented=bool((experiment.spec or {}).get("data", {}).get("augment")),
         batch_norm=any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in modules),  # noqa: SLF001
     )
+
+
+def _outputs(experiment: Experiment) -> int | None:
+    """Scores or values that the model returns for a sample, a pixel or a time step; None for nested outputs."""
+    if experiment.facts is not None:
+        return experiment.facts.outputs
+    shown = example(experiment)
+    output = None if shown is None else shown[1]
+    if not isinstance(output, Tensor) or not output.ndim:
+        return None
+    return 1 if output.ndim == 1 else output.shape[1]
 
 
 def _targets(source: BatchSource) -> Tensor | None:

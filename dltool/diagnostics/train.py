@@ -88,7 +88,7 @@ def run(target: str, options: TrainOptions) -> Report:
         if options.resume:  # only now is it certain that this is the run that the folder holds
             _write_spec(folder, experiment, options)
         seen = recorder.sections()
-        asked = examine(experiment, outcome, Measurements(seen))
+        asked = examine(experiment, outcome, recorder.initial_loss)
         report = judge_run(judgement, Measurements([*known, *_told_by(outcome), *seen, *asked]))
     folder.write_report(dumps(report.to_dict(), indent=2) + "\n")
     return report
@@ -96,7 +96,7 @@ def run(target: str, options: TrainOptions) -> Report:
 
 def _known_before(experiment: Experiment) -> list[Section]:
     facts = experiment.facts
-    task = describe_task(experiment, None if facts is None else facts.outputs)
+    task = describe_task(experiment)
     return [task] if facts is None else [task, facts]
 
 

@@ -108,7 +108,8 @@ def describe(run: Run, before: Place | None, activation: nn.Module | None, batch
 def _layout(module: nn.Module, output: Tensor, before: Place | None, batch: int | None) -> tuple[int, int]:
     dims = output.ndim
     sample_dim = 0
-    if batch is not None and dims > 1 and output.shape[0] != batch and output.shape[1] == batch:
+    # Two dimensions are rows of features (those of packed sequences among them), even where the width equals the batch.
+    if batch is not None and dims > 2 and output.shape[0] != batch and output.shape[1] == batch:
         sample_dim = 1
     if isinstance(module, CHANNELS_FIRST):
         unit_dim = 1

@@ -169,3 +169,12 @@ def test_long_names_keep_their_tail_and_the_table_keeps_its_width():
 def test_an_interval_reads_from_to():
     ((label, text),) = numbers("evidence", {"gap": 0.705, "gap_interval": (0.27, 1.14)})
     assert (label, text.plain) == ("evidence", "gap 0.705, gap interval 0.27 to 1.14")
+
+
+def test_a_verdict_that_is_a_finding_is_told_once() -> None:
+    known = report()
+    finding = known.findings[0]
+    fit = dict(known.measurements["fit"]) | {"reason": finding.message}
+    text = TableReporter(Look(width=400)).render(replace(known, measurements={**known.measurements, "fit": fit}))
+    assert text.count(finding.message) == 1
+    assert f"as {finding.name} ({finding.rule}) says above" in text

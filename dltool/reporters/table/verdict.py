@@ -34,8 +34,12 @@ def verdict(page: Page) -> Iterator[RenderableType]:
         return
     yield heading("Verdict", page.width, page.sign)
     yield _status(str(fit.get("status", "")), page)
-    if fit.get("reason"):
-        yield indented(said(str(fit["reason"])))
+    reason = str(fit.get("reason") or "")
+    told = next((f for f in page.report.findings if f.message == reason), None)
+    if told is not None:
+        yield indented(said(f"as {told.name} ({told.rule}) says above", QUIET_STYLE))
+    elif reason:
+        yield indented(said(reason))
     yield facts(_grounds(fit, page))
     yield ""
 

@@ -50,9 +50,10 @@ class ParameterNotUpdated(Rule):
         if section.steps < 1:
             return Skip("no optimizer step was taken")
         given = [p for p in section.parameters if p.in_optimizer and p.requires_grad]
-        still = [p for p in given if not p.moved and p.gradient != "none"]
-        if still and len(still) == len(given):
+        if given and not any(p.moved for p in given):
             return [self._none_moved(section)]
+        # What no gradient reaches is GRD105's to tell.
+        still = [p for p in given if not p.moved and p.gradient != "none"]
         return [self._still(group) for group in by_module(still)]
 
     def _all_frozen(self, section: Parameters) -> Finding:
