@@ -160,6 +160,22 @@ def test_shuffled_labels(signal, losses, explained, fires):
 
 
 @pytest.mark.parametrize(
+    ("blocks", "fires"),
+    [
+        ((0.9, 0.94, 0.95, 0.92), False),  # below the baseline in every block
+        ((0.5, 1.4, 0.6, 1.2), True),  # below on average, by the luck of single blocks
+        ((0.9, 0.94, 0.95, math.nan), True),
+        ((), False),  # no blocks to tell noise by: the margin decides
+    ],
+)
+def test_validation_acquits_only_beyond_its_noise(blocks, fires):
+    history = validated(0.93 * TRIVIAL.val_loss)
+    epochs = tuple(replace(e, val_blocks=tuple(b * TRIVIAL.val_loss for b in blocks)) for e in history.epochs)
+    trivial = replace(TRIVIAL, val_blocks=(TRIVIAL.val_loss,) * 4)
+    assert len(judged(ShuffledLabels, SIGNAL, replace(history, epochs=epochs), trivial, fit("overfitting", 0.9))) == fires
+
+
+@pytest.mark.parametrize(
     ("signal", "history", "baseline", "verdict"),
     [
         (replace(SIGNAL, samples=99), validated(3.0), TRIVIAL, fit("overfitting", 0.9)),

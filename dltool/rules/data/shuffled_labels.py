@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import Baseline, History, LabelSignal, Measurements
+from dltool.core.statistics import NORMAL, bootstrap_mean
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 
@@ -24,7 +25,7 @@ class ShuffledLabels(Rule):
     two files.
 
     When it is wrong: a task whose classes are spread so finely that neighbours differ (parity), on too few samples to
-    generalise. A validation loss that was ever below the baseline acquits.
+    generalise. A validation loss that was ever below the baseline, by more than the noise of its samples, acquits.
 
     References: Zhang et al. 2017, Understanding deep learning requires rethinking generalization (random labels are
     fitted); Henze 1988, A multivariate two-sample test based on the number of nearest neighbor type coincidences.
@@ -80,7 +81,7 @@ class ShuffledLabels(Rule):
         if signal.z >= self.limits["z"] or explained < self.limits["memorised"]:
             return ()
         best = min(validated)
-        if best < trivial - self.limits["learnt"] * abs(trivial):
+        if best < trivial - self.limits["learnt"] * abs(trivial) and self._beyond_noise(measured):
             return ()
         return [
             self.finding(
@@ -104,3 +105,16 @@ class ShuffledLabels(Rule):
                 ),
             )
         ]
+
+    def _beyond_noise(self, measured: Measurements) -> bool:
+        """Whether the best epoch beat the baseline on the same blocks of samples; the lowest of many lies low by chance."""
+        constant = measured[Baseline].val_blocks
+        history = measured[History]
+        epochs = [e for e in history.epochs if e.val_loss is not None]
+        best = min(epochs, key=lambda e: e.val_loss or 0.0)
+        if len(constant) < 2 or len(best.val_blocks) != len(constant):
+            return True
+        gains = [c - b for c, b in zip(constant, best.val_blocks, strict=True)]
+        weights = history.val_block_weights if len(history.val_block_weights) == len(gains) else None
+        gain = bootstrap_mean(gains, weights)
+        return gain.estimate > NORMAL.inv_cdf(1.0 - (1.0 - NORMAL.cdf(self.limits["z"])) / len(epochs)) * gain.error
