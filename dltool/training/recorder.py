@@ -8,7 +8,6 @@ out non-finite can be run again, and does nothing else.
 
 from __future__ import annotations
 
-import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,6 @@ from torch import Tensor
 from dltool.core.codec import decode, encode
 from dltool.core.measurements import (
     GradientTrace,
-    NonFinite,
-    NonFiniteEvent,
     Parameters,
     Section,
     StepGain,
@@ -28,11 +25,9 @@ from dltool.core.measurements import (
     Watch,
 )
 from dltool.probes.activations import IdleCounts, Moments, Network
-from dltool.probes.finite import is_finite
 from dltool.probes.gates import GateCounts
 from dltool.probes.graph import foreign_parameters
 from dltool.probes.nested import batch_size
-from dltool.probes.nonfinite import bad_buffers, bad_gradients, bad_parameters, event_at, holder, locate_bad_loss
 from dltool.probes.parameters import BeforeUpdate, fingerprint, named_parameters, norms, total_norm
 from dltool.probes.places import Key
 from dltool.probes.preserve import TorchRandom, device_of, preserved
@@ -42,6 +37,7 @@ from dltool.training.failure import explain
 from dltool.training.forward_work import ForwardWork, count
 from dltool.training.observer import Observer, StepInfo
 from dltool.training.recorder_audit import Audit, audit, audit_batch_size
+from dltool.training.recorder_incidents import Incidents
 from dltool.training.recorder_plan import (
     FEWEST_AUDIT_SAMPLES,
     LookPlan,
@@ -55,9 +51,6 @@ from dltool.training.recorder_plan import (
 from dltool.training.recorder_records import ActivationSeries, idle_shares, layer_records, parameter_records
 from dltool.training.recorder_series import ParameterSeries
 from dltool.training.recorder_symmetry import SymmetryWatch
-
-MOST_EVENTS = 8
-"""Non-finite events kept: the first ones tell the story."""
 
 FEWEST_AT_START = 16
 """Samples of the first batch from which idle units are told: one that fires half the time stays silent in 1 of 65536."""
@@ -91,10 +84,9 @@ class Recorder(Observer):
         self._series = ParameterSeries()
         self._activations = ActivationSeries()
         self._gains: list[StepGain] = []
-        self._events: list[NonFiniteEvent] = []
+        self._incidents = Incidents(experiment)
         self._trace: list[tuple[int, float]] = []
         self._prints: dict[str, int] = {}
-        self._odd_buffers: tuple[str, ...] = ()
         self._plan: LookPlan | None = None
         self._audit_samples = FEWEST_AUDIT_SAMPLES
         self._steps_planned = 0
@@ -115,7 +107,7 @@ class Recorder(Observer):
         self._steps_planned = steps_planned
         self._device = device_of(self._model)
         self._prints = {p.name: fingerprint(p.tensor) for p in self._parameters}
-        self._odd_buffers = tuple(bad_buffers(self._model))
+        self._incidents.start()
         self._symmetry.start()
 
     def step_start(self, info: StepInfo, batch: Batch) -> None:
@@ -154,7 +146,7 @@ class Recorder(Observer):
             return
         update = look.before.compare()
         self._series.add(look.step, gradients=look.gradients, weights=look.weights, updates=update.lengths)
-        self._check_finite(look)
+        self._incidents.look(look.step, look.gradients, {p.name: p.tensor for p in self._parameters})
         loss_after = self._try_again(batch)
         if self._experiment.settings.accumulate == 1:
             self._gains.append(
@@ -173,16 +165,7 @@ class Recorder(Observer):
         self._looking = False
         if self.initial_loss is None:
             self.initial_loss = float("nan")
-        event = locate_bad_loss(
-            self._model,
-            self._experiment.criterion,
-            batch,
-            step=info.step,
-            replay=self._random if self._experiment.settings.accumulate == 1 else None,
-            allow=self._experiment.allow_nonfinite,
-            context=self._precision,
-        )
-        self._report(event)
+        self._incidents.trace(info.step, batch, self._replay, self._precision)
 
     def sections(self) -> list[Section]:
         """Everything measured. The first call runs the pass over unaugmented samples for idle units, within the budget."""
@@ -213,7 +196,7 @@ class Recorder(Observer):
             ),
             StepGains(gains=tuple(self._gains)),
             GradientTrace(steps=tuple(step for step, _ in self._trace), norms=tuple(norm for _, norm in self._trace)),
-            NonFinite(events=tuple(self._events)),
+            self._incidents.section(),
             Watch(
                 overhead=self._experiment.settings.watch_overhead,
                 every=plan.every,
@@ -237,11 +220,10 @@ class Recorder(Observer):
             "residuals": sorted(self._residuals.paths),
             "symmetry": self._symmetry.state_dict(),
             "gains": encode(StepGains(gains=tuple(self._gains))),
-            "events": encode(NonFinite(events=tuple(self._events))),
+            "incidents": self._incidents.state_dict(),
             "trace_steps": [step for step, _ in self._trace],
             "trace_norms": torch.tensor([norm for _, norm in self._trace], dtype=torch.float64),
             "prints": dict(self._prints),
-            "odd_buffers": list(self._odd_buffers),
             "unregistered": [list(shape) for shape in self._unregistered],
             "idle_at_start": [[*key, share] for key, share in self._idle_at_start.items()],
         }
@@ -257,10 +239,9 @@ class Recorder(Observer):
         self._residuals.paths = set(state["residuals"])
         self._symmetry.load_state_dict(state["symmetry"])
         self._gains = list(decode(StepGains, state["gains"]).gains)
-        self._events = list(decode(NonFinite, state["events"]).events)
+        self._incidents.load_state_dict(state["incidents"])
         self._trace = list(zip(state["trace_steps"], state["trace_norms"].tolist(), strict=True))
         self._prints = dict(state["prints"])
-        self._odd_buffers = tuple(state["odd_buffers"])
         self._unregistered = tuple(tuple(shape) for shape in state["unregistered"])
         self._idle_at_start = {(path, call): share for path, call, share in state["idle_at_start"]}
 
@@ -311,39 +292,21 @@ class Recorder(Observer):
     def _try_again(self, batch: Batch) -> float:
         """The step's batch again, in the same mode and with the same random state, now that the weights have moved."""
         moments = Moments(self._network)
-        with preserved(self._model, replay=self._random if self._experiment.settings.accumulate == 1 else None):
+        with preserved(self._model, replay=self._replay):
             with self._precision(), moments.watching(batch_size(batch.input)):
                 loss = self._experiment.criterion(self._model(batch.input), batch.target)
             self._activations.add(moments.values())
             return float(loss)
 
-    def _check_finite(self, look: _Look) -> None:
-        """Gradients, weights and buffers after the update: all at once, then one by one if there is something to find."""
-        values = [p.tensor.detach() for p in self._parameters] + list(self._model.buffers())
-        if all(map(math.isfinite, look.gradients)) and is_finite(values):
-            return
-        allow, step = self._experiment.allow_nonfinite, look.step
-        tensors = {p.name: p.tensor for p in self._parameters}
-        gradients = bad_gradients(self._model, allow)
-        weights = bad_parameters(self._model, allow)
-        if gradients:
-            self._report(event_at("backward", step, tensors[gradients[-1]].grad, **holder(gradients[-1])))
-        elif weights:
-            self._report(event_at("optimizer", step, tensors[weights[0]].detach(), **holder(weights[0])))
-        buffers = dict(self._model.named_buffers())
-        for name in bad_buffers(self._model, allow):
-            if name not in self._odd_buffers:
-                self._report(event_at("buffer", step, buffers[name], **holder(name)))
-
-    def _report(self, event: NonFiniteEvent) -> None:
-        seen = {(e.phase, e.module, e.parameter) for e in self._events}
-        if len(self._events) < MOST_EVENTS and (event.phase, event.module, event.parameter) not in seen:
-            self._events.append(event)
-
     def _optimised(self) -> set[int]:
         optimizer = self._experiment.optimizer
         groups = [] if optimizer is None else optimizer.param_groups
         return {id(parameter) for group in groups for parameter in group["params"]}
+
+    @property
+    def _replay(self) -> TorchRandom | None:
+        """The random state of the step; with accumulated batches that of its last batch is not known."""
+        return self._random if self._experiment.settings.accumulate == 1 else None
 
     def _precision(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, dtype=torch.bfloat16) if self._bf16 else nullcontext()
