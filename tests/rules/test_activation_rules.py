@@ -55,6 +55,15 @@ def test_step_tells_units_that_were_idle_from_the_start(at_start, dead, saturate
     assert [f.where.step for f in judged(SaturatedActivation, one, NOTHING, steps)] == [saturated]
 
 
+def test_a_layer_that_was_half_dead_at_the_start_and_lost_the_rest_died_on_the_way():
+    steps = Parameters(parameters=(), steps=100)
+    (died,) = judged(DeadRelu, layers(layer(dead=share(1.0), idle_at_start=0.45)), NOTHING, steps)
+    (born,) = judged(DeadRelu, layers(layer(dead=share(1.0), idle_at_start=0.5)), NOTHING, steps)
+    assert (died.where.step, born.where.step) == (99, 0)
+    assert "learning rate" in died.advice[0]
+    assert "before the first step" in born.advice[0]
+
+
 def test_output_layers_and_other_activations_are_left_out():
     assert isinstance(judged(DeadRelu, layers(layer(dead=share(1.0), is_output=True), layer("tanh"))), Skip)
     assert isinstance(judged(SaturatedActivation, layers(layer(saturated=share(1.0), is_output=True))), Skip)

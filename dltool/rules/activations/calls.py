@@ -19,6 +19,15 @@ def worst_calls(watched: Iterable[tuple[LayerRecord, UnitShare]]) -> list[tuple[
     return list(worst.values())
 
 
+def idle_from_start(layer: LayerRecord, share: UnitShare, fraction: float) -> bool | None:
+    """Whether most of the units that are idle now, and ``fraction`` of the layer, were so in the first batch.
+
+    None where that was not measured.
+    """
+    at_start = layer.idle_at_start
+    return None if at_start is None else at_start >= fraction and at_start >= 0.5 * share.lower
+
+
 def died_on_the_way(measured: Measurements) -> bool:
     """Whether a layer that lived in the first batch, before the first step, lets nothing through any more."""
     layers = measured[Layers].layers if Layers in measured else ()

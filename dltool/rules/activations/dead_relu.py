@@ -7,10 +7,21 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measurements import LayerRecord, Layers, Measurements, Parameters, UnitShare
-from dltool.rules.activations.calls import CUT, worst_calls
+from dltool.rules.activations.calls import CUT, idle_from_start, worst_calls
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.learnt import learnt
+
+DIED = (
+    "lower the learning rate and start from a fresh initialisation",
+    "initialise with kaiming_normal and zero biases",
+    "use leaky_relu, elu or gelu",
+)
+BORN_DEAD = (
+    "initialise with kaiming_normal and zero biases: these units were dead before the first step",
+    "normalise the inputs (data.normalize: standard)",
+    "use leaky_relu, elu or gelu",
+)
 
 
 class DeadRelu(Rule):
@@ -68,7 +79,7 @@ class DeadRelu(Rule):
             self.finding(
                 f"at least {dead.lower:.0%} of the {dead.units} units of layer {layer.name} never fire",
                 severity=severity,
-                where=Where(phase="forward", module=layer.name, step=self._step(layer, last)),
+                where=Where(phase="forward", module=layer.name, step=self._step(layer, dead, last)),
                 cause="their input is negative for every sample, so that neither signal nor gradient passes",
                 evidence={
                     "dead_lower": dead.lower,
@@ -79,11 +90,7 @@ class DeadRelu(Rule):
                     "dead_at_start": layer.idle_at_start,
                 },
                 limit={"fraction": self.limits["fraction"]},
-                advice=(
-                    "lower the learning rate and start from a fresh initialisation",
-                    "initialise with kaiming_normal and zero biases",
-                    "use leaky_relu, elu or gelu",
-                ),
+                advice=BORN_DEAD if idle_from_start(layer, dead, self.limits["fraction"]) else DIED,
             )
             for layer, dead in worst_calls(watched)
             if not dead.lower < self.limits["fraction"]
@@ -96,8 +103,7 @@ class DeadRelu(Rule):
         cut = any(share.share >= CUT for share in shares)
         return Severity.INFO if status == "ignores-input" and not cut else self.severity
 
-    def _step(self, layer: LayerRecord, last: int) -> int | None:
+    def _step(self, layer: LayerRecord, dead: UnitShare, last: int) -> int | None:
         """The first step where the units were dead from the start, the last where they died on the way."""
-        if layer.idle_at_start is None:
-            return None
-        return 0 if layer.idle_at_start >= self.limits["fraction"] else max(0, last)
+        from_start = idle_from_start(layer, dead, self.limits["fraction"])
+        return None if from_start is None else 0 if from_start else max(0, last)

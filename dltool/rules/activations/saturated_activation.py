@@ -6,10 +6,17 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import LayerRecord, Layers, Measurements, Parameters
-from dltool.rules.activations.calls import worst_calls
+from dltool.core.measurements import LayerRecord, Layers, Measurements, Parameters, UnitShare
+from dltool.rules.activations.calls import idle_from_start, worst_calls
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.learnt import lowered
+
+LOWER = "lower the learning rate: these units were not saturated at the start"
+ADVICE = (
+    "initialise with smaller weights: xavier_normal for tanh and sigmoid",
+    "normalise the inputs (data.normalize: standard)",
+    "put batch_norm or layer_norm before the activation",
+)
 
 
 class SaturatedActivation(Rule):
@@ -68,7 +75,7 @@ class SaturatedActivation(Rule):
             self.finding(
                 f"at least {flat.lower:.0%} of the {flat.units} units of layer {layer.name} are saturated on most samples",
                 severity=lowered(self.severity, measured),
-                where=Where(phase="forward", module=layer.name, step=self._step(layer, last)),
+                where=Where(phase="forward", module=layer.name, step=self._step(layer, flat, last)),
                 cause=f"the input of {layer.activation or layer.kind} is too large for its slope",
                 evidence={
                     "saturated_lower": flat.lower,
@@ -79,17 +86,12 @@ class SaturatedActivation(Rule):
                     "saturated_at_start": layer.idle_at_start,
                 },
                 limit={"fraction": self.limits["fraction"]},
-                advice=(
-                    "initialise with smaller weights: xavier_normal for tanh and sigmoid",
-                    "normalise the inputs (data.normalize: standard)",
-                    "put batch_norm or layer_norm before the activation",
-                ),
+                advice=(LOWER, *ADVICE) if idle_from_start(layer, flat, self.limits["fraction"]) is False else ADVICE,
             )
             for layer, flat in worst_calls(watched)
             if not flat.lower < self.limits["fraction"]
         ]
 
-    def _step(self, layer: LayerRecord, last: int) -> int:
+    def _step(self, layer: LayerRecord, flat: UnitShare, last: int) -> int:
         """The first step where the units were saturated from the start, the last where they came to it on the way."""
-        at_start = layer.idle_at_start is not None and layer.idle_at_start >= self.limits["fraction"]
-        return 0 if at_start else max(0, last)
+        return 0 if idle_from_start(layer, flat, self.limits["fraction"]) else max(0, last)
