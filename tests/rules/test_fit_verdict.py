@@ -212,6 +212,31 @@ def test_plain_cases(train, status):
     assert verdict(run(train, extra=(start,))).status == status
 
 
+def spread_validation(level, noise):
+    """A run that learns in training, and whose validation blocks scatter by ``noise`` about ``level``."""
+    measured = run([1.0, 0.9, *[0.8] * 18], [level] * 20)
+    history, trivial = measured[History], measured[Baseline]
+    blocks = tuple(level + noise * (-1) ** i for i in range(10))
+    epochs = tuple(replace(e, val_blocks=blocks) for e in history.epochs)
+    ends = replace(trivial, train_blocks=(1.0,) * 10, val_blocks=(1.0,) * 10)
+    share = LabelSignal(samples=500, neighbours=5, agreement_ratio=0.2, chance_ratio=0.0, z=9.0)
+    return Measurements([replace(history, epochs=epochs), ends, REGRESSION, share])
+
+
+@pytest.mark.parametrize(
+    ("level", "noise", "status"),
+    [
+        (0.9, 0.01, "good-fit"),
+        (0.9, 0.3, "inconclusive"),  # better, and the split is too small to prove it
+        (0.995, 0.01, "no-better-than-trivial"),
+        (1.0, 0.1, "no-better-than-trivial"),
+        (1.0, 0.6, "inconclusive"),
+    ],
+)
+def test_validation_that_passes_the_baseline_or_not(level, noise, status):
+    assert verdict(spread_validation(level, noise)).status == status
+
+
 def test_all_frozen_is_no_better_than_trivial_after_one_epoch():
     frozen = Parameters(parameters=(parameter("a.weight", requires_grad=False),), steps=0)
     assert verdict(run([1.0], extra=(frozen,))).status == "no-better-than-trivial"

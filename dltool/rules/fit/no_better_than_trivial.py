@@ -24,7 +24,8 @@ class NoBetterThanTrivial(FromVerdict):
     that the loss fits the output.
 
     When it is wrong: data without any signal: then the constant is the best there is. A loss on its way to the
-    baseline is not-converged instead.
+    baseline is not-converged instead, and a validation loss below it, by more than the margin but within the noise of
+    the split, is inconclusive.
 
     References: Karpathy 2019, A recipe for training neural networks ("input independent baseline", "overfit one
     batch"); Lones 2021, How to avoid machine learning pitfalls, section 4.

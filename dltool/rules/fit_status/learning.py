@@ -89,7 +89,8 @@ def not_better_on_validation(case: Case) -> Answer | None:
         return None
     now = level(curves.val, case.confidence, blocks)
     evidence = _evidence(now, curves.val_baseline, None)
-    if now.lower < curves.val_baseline - case.limits["overfitting.gap"] * curves.scale:
+    seen_better = now.estimate < curves.val_baseline - case.limits["no-better-than-trivial.margin"] * curves.scale
+    if seen_better or now.lower < curves.val_baseline - case.limits["overfitting.gap"] * curves.scale:
         return Answer(
             status="inconclusive",
             reason="the validation split is too small to tell its loss from a constant output's",
