@@ -50,7 +50,6 @@ class SaturatedActivation(Rule):
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "vanishing-gradient",
         "collapsed-representation",
         "learning-rate-too-low",
         "learning-rate-too-high",
