@@ -2,7 +2,7 @@
 
     python benchmarks/fit_verdict.py [--first SEED] [--seeds N]
 
-Limits were chosen and checked on seeds 0-259; fit_verdict.txt is the table of seeds 1000-1199, made once the limits stood.
+Limits were chosen and checked on seeds 0-259; results/fit_verdict.txt has seeds 1000-1199, made once the limits stood.
 Every curve is a loss over epochs on fixed blocks of samples (some blocks are harder than others), with jitter from epoch to
 epoch, at a scale between 1e-3 and 1e4 and sometimes shifted below zero, as likelihoods of densities are.
 """

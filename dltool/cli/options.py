@@ -103,7 +103,9 @@ RunDir = Annotated[
         "--run", metavar="DIR", show_default="runs/<name>-<n>", help="Folder of the run; must be new, or use --resume."
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --run DIR where it stopped.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue the run in --run DIR, or the newest of this name, where it stopped.")
+]
 ReportFormat = Annotated[Format, typer.Option("--format", help="How the result is written.")]
 OutputFile = Annotated[
     Path | None,

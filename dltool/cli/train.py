@@ -38,8 +38,6 @@ def train(
     allow_import: opt.AllowImport = None,
 ) -> None:
     """Train TARGET under observation, and say whether it learns and, if not, what stops it."""
-    if resume and run is None:
-        raise typer.BadParameter("--resume needs --run DIR, the folder of the run to continue")
     result = Output(
         form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
     )

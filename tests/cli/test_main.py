@@ -48,7 +48,6 @@ def test_help_lists_every_command_on_one_line_each(capsys):
         (["train", "x.yaml", "--output", "/"], "is a folder"),
         (["train", "x.yaml", "--output", "./x.yaml"], "would overwrite the target"),
         (["train", "./net.py:build", "--output", "net.py"], "would overwrite the target"),
-        (["train", "x.yaml", "--resume"], "--resume needs --run DIR"),
         (["train", "x.yaml", "-q", "-v"], "contradict"),
         (["show", "x.yaml", "--output", "x.yaml"], "would overwrite the target"),
         ([], "Usage: dltool"),
