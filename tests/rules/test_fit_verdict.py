@@ -251,6 +251,17 @@ def test_non_finite_end_is_divergence_a_skipped_step_in_between_is_not():
     assert stopped.evidence["first_bad_step"] == 7
 
 
+@pytest.mark.parametrize(("spread", "diverged"), [(0.05, True), (0.5, False), (math.nan, True)])
+def test_a_first_batch_that_was_easy_is_no_proof_of_divergence(spread, diverged):
+    """A loss that stands at 1.4 all along, of which the first batch saw 1.0; blocks of the split differ by ``spread``."""
+    rest = replace(OUTPUT, initial_loss=1.0)
+    task = replace(REGRESSION, train_samples=320, batch_size=32)
+    blocks = tuple(1.0 + spread * (-1) ** i for i in range(10))
+    baseline = Baseline(description="mean", train_loss=1.0, val_loss=1.0, train_blocks=blocks)
+    found = verdict(run([1.4 - 1e-6 * t for t in range(30)], base=None, extra=(baseline, rest, task)))
+    assert (found.status == "diverged") == diverged
+
+
 def use(loss, shuffled, zeroed, low, high):
     return InputUse(
         split="val",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
-from dltool.core.measurements import History, LossTrace, Measurements, NonFinite, Optimisation
+from dltool.core.measurements import History, LossTrace, Measurements, NonFinite, Optimisation, Task
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import swing
 from dltool.rules.fit_status.curves import usable
@@ -43,10 +44,21 @@ def diverged(case: Case) -> Answer | None:
     ceiling = start if curves.baseline is None else max(start, curves.baseline)
     noise = 3.0 * curves.trend.jitter
     evidence = {"start_loss": start, "final_loss": end, "baseline_loss": curves.baseline, "jitter": curves.trend.jitter}
-    if not end <= ceiling + max(noise, case.limits["diverged.rise"] * curves.scale):
+    if not end <= ceiling + max(noise, _batch_noise(case), case.limits["diverged.rise"] * curves.scale):
         reason = f"the training loss ended at {end:.4g}, above both its start ({start:.4g}) and the trivial baseline"
         return Answer(status="diverged", reason=reason, evidence=evidence, advice=CALM_DOWN)
     return _fell_back(case, start, end, noise, evidence)
+
+
+def _batch_noise(case: Case) -> float:
+    """How far the loss of one batch, as the start is, may lie off that of the split: by three standard errors.
+
+    Taken from the best constant's losses on blocks of samples, which know nothing of how the run went.
+    """
+    task, blocks = case.measured.get(Task), case.curves.baseline_blocks
+    if task is None or not task.batch_size or not task.train_samples or len(blocks) < 2:
+        return 0.0
+    return 3.0 * statistics.stdev(blocks) * math.sqrt(task.train_samples / len(blocks) / task.batch_size)
 
 
 def _fell_back(case: Case, start: float, end: float, noise: float, evidence: dict[str, float | None]) -> Answer | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -50,6 +51,8 @@ class SurprisingInitialLoss(Rule):
             return Skip("only the loss of a classifier has a known start")
         if start is None or expected is None or not expected > 0.0:
             return Skip("the loss at the start, or the one to expect, is not known")
+        if not math.isfinite(start):
+            return Skip("the loss was not finite from the start, which is another rule's matter")
         if start <= self.limits["ratio"] * expected:
             return ()
         return [
