@@ -35,7 +35,7 @@ def test_dead_units_count_once_they_are_proven(dead, fires):
 def test_dead_relu_of_a_run_that_learnt_is_a_warning_and_the_threshold_is_the_users():
     one = layers(layer(dead=share(0.5)))
     assert judged(DeadRelu, one, NOTHING)[0].severity is Severity.ERROR
-    assert judged(DeadRelu, one, GOOD)[0].severity is Severity.WARNING
+    assert judged(DeadRelu, one, GOOD)[0].severity is Severity.INFO
     assert judged(DeadRelu, one, NOTHING, fraction=0.6) == []
 
 

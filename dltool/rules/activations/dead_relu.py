@@ -37,8 +37,8 @@ class DeadRelu(Rule):
     zero; or use leaky_relu, elu or gelu.
 
     When it is wrong: a layer far wider than it needs to be may lose units and still serve. If the run learnt well the
-    finding is lowered to a warning, and to information where the net has capacity to spare (it overfits). The same where
-    the net is blind to its input although every layer has living units: then the signal stops elsewhere.
+    finding is information: the living units were enough. The same where the net is blind to its input although every
+    layer has living units: then the signal stops elsewhere.
 
     References: Stanford CS231n, Neural networks part 1 ("as much as 40 % of your network can be dead"); Lu et al. 2020,
     Dying ReLU and initialization; Clopper & Pearson 1934 for the bound.
@@ -99,7 +99,7 @@ class DeadRelu(Rule):
     def _severity(self, shares: Sequence[UnitShare], measured: Measurements) -> Severity:
         status = measured[FitVerdict].status if FitVerdict in measured else None
         if learnt(measured):
-            return Severity.INFO if status == "overfitting" else Severity.WARNING
+            return Severity.INFO
         cut = any(share.share >= CUT for share in shares)
         return Severity.INFO if status == "ignores-input" and not cut else self.severity
 
