@@ -1,10 +1,11 @@
 """How often ``dltool train`` names the right disease, and how often it names it first.
 
-    python benchmarks/faulty.py [--seeds 10,11,12] [--quick] [--only WORD]
+    python benchmarks/faulty.py [--seeds 20,21,22] [--quick] [--only WORD]
 
 Every case is a healthy net with one fault (``zoo/faulty_specs.py``, ``zoo/faulty_nets.py``), trained as a user would. Rules
-were tuned on seeds 0-2; the table that is kept is of seeds 10-12. ``--quick`` runs every third case under one seed and exits
-with 1 when fewer than 85 % of the causes come first.
+were tuned on seeds 0-2, seeds 10-12 brought two defects to light, and the table that is kept is of seeds 20-22. A star marks
+cases whose cause did not come first every time. ``--quick`` runs every third case under one seed and exits with 1 when fewer
+than 85 % of the causes come first.
 """
 
 from __future__ import annotations
@@ -71,12 +72,12 @@ def findings(case: Case, seed: int) -> list[str]:
 def main() -> None:
     """Run the cases under every seed, print the table and judge the totals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", default="10,11,12")
+    parser.add_argument("--seeds", default="20,21,22")
     parser.add_argument("--only", default="", help="cases whose name contains this word")
     parser.add_argument("--quick", action="store_true", help="every third case, one seed")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    seeds = [10] if asked.quick else [int(seed) for seed in asked.seeds.split(",")]
+    seeds = [20] if asked.quick else [int(seed) for seed in asked.seeds.split(",")]
     chosen = [case for case in cases() if asked.only in case.name]
     named = first = 0
     for case in chosen[::3] if asked.quick else chosen:
