@@ -68,7 +68,7 @@ def test_a_saved_report_can_be_judged_again(tmp_path: Path) -> None:
 
 def test_a_killed_run_resumes_to_the_same_report(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    command = [sys.executable, "-m", "dltool", "train", DIGITS, "train.epochs=60", "--format", "json", "--quiet"]
+    command = [sys.executable, "-m", "dltool", "train", DIGITS, "train.epochs=150", "--format", "json", "--quiet"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     first = subprocess.run([*command, "--run", str(whole)], capture_output=True, env=environment, check=False)
     assert first.returncode == 0, first.stderr.decode()

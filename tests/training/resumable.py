@@ -19,7 +19,7 @@ from dltool.training import checkpoint, loop
 from dltool.training.experiment import EarlyStopping, Experiment, Regularisation, Schedule
 from dltool.training.loop import fit
 from dltool.training.observer import Observer
-from dltool.training.run_folder import RunFolder
+from dltool.training.run_folder import STATE, RunFolder
 
 
 class Counting(Observer):
@@ -135,10 +135,15 @@ def build(variant: str, epochs: int = 6) -> Experiment:
     return toy
 
 
-def train_and_be_killed(folder: str, variant: str, epochs: int) -> int:
-    """Train in a child process that is killed again and again, at random moments, until one child gets to the end.
+KILLS = 3
+MOST_CHECKPOINTS = 8
 
-    Checkpoints are written after every step. Returns the number of kills.
+
+def train_and_be_killed(folder: str, variant: str, epochs: int) -> int:
+    """Train in a child process that is killed again and again, at random moments, before one child may get to the end.
+
+    Checkpoints are written after every step. A kill comes a random number of checkpoints after the start and a random moment
+    after the last of them, so that neither a fast nor a slow machine escapes it. Returns the number of kills.
     """
     torch.set_num_threads(1)  # a child of fork has no other threads
     fit(build(variant, 1))  # torch imports much of itself at the first step: once here, not in every child
@@ -150,14 +155,32 @@ def train_and_be_killed(folder: str, variant: str, epochs: int) -> int:
             checkpoint.SHORTEST_INTERVAL_S = checkpoint.INTERVAL_RATIO = loop.TICK_S = 0.0
             fit(build(variant, epochs), observers=[Counting(0.002)], run_folder=RunFolder.reopen("toy", folder), resume=True)
             os._exit(0)
-        time.sleep(dice.uniform(0.1, 0.7))
-        finished, status = os.waitpid(child, os.WNOHANG)
-        if finished:
+        if kills == KILLS or not checkpoints_pass(Path(folder) / STATE, dice.randint(1, MOST_CHECKPOINTS), child):
+            _, status = os.waitpid(child, 0)
             assert status == 0
             return kills
+        time.sleep(dice.uniform(0.0, 0.01))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         kills += 1
+
+
+def checkpoints_pass(state: Path, count: int, child: int) -> bool:
+    """Wait until the checkpoint was replaced ``count`` times; False when the child came to its end before."""
+    last = written_at(state)
+    while count:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return False
+        written = written_at(state)
+        count -= written != last
+        last = written
+        time.sleep(0.0005)
+    return True
+
+
+def written_at(path: Path) -> int | None:
+    """When a file was last replaced."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def everything(folder: Path) -> dict[str, Any]:
