@@ -14,11 +14,14 @@ from dltool.training.progress import Progress, Silent
 LINE_EVERY_S = 10.0
 
 
-def progress_on_stderr(detail: Detail) -> Progress:
-    """The progress that fits the place stderr leads to; none with ``--quiet``."""
+def progress_on_stderr(detail: Detail, doing: str = "training", unit: str = "step") -> Progress:
+    """The progress that fits the place stderr leads to; none with ``--quiet``.
+
+    ``doing`` names the work (``checking gradients``) and ``unit`` what is counted (``parameter``).
+    """
     if detail is Detail.QUIET:
         return Silent()
-    return Bar() if is_interactive(sys.stderr) else Lines()
+    return Bar(doing, unit) if is_interactive(sys.stderr) else Lines(doing, unit)
 
 
 def time_left(seconds: float) -> str:
@@ -35,17 +38,17 @@ def time_left(seconds: float) -> str:
 
 
 class Bar:
-    """A bar that is drawn when training reports, without a thread of its own, and vanishes when it ends."""
+    """A bar that is drawn when the work reports, without a thread of its own, and vanishes when it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str = "training", unit: str = "step") -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._bar = Progress(
-            TextColumn("training"),
+            TextColumn(doing),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[loss]}"),
             TextColumn("{task.fields[rate]}", style="dim"),
             TextColumn("{task.fields[left]} left", style="dim"),
             console=Console(stderr=True),
@@ -54,7 +57,8 @@ class Bar:
             auto_refresh=False,
         )
         self._total = 0
-        self._task = self._bar.add_task("training", total=None, loss="-", rate="", left="-")
+        self._unit = unit
+        self._task = self._bar.add_task(doing, total=None, loss="", rate="", left="-")
 
     def start(self, total_steps: int, done_steps: int = 0) -> None:
         """Draw the empty bar."""
@@ -62,11 +66,12 @@ class Bar:
         self._bar.update(self._task, total=total_steps, completed=done_steps)
         self._bar.start()
 
-    def advance(self, step: int, loss: float, rate_per_s: float) -> None:
-        """Draw where training stands."""
+    def advance(self, step: int, loss: float | None, rate_per_s: float) -> None:
+        """Draw where the work stands."""
         left = (self._total - step) / rate_per_s if rate_per_s > 0 else float("inf")
-        rate = f"{significant(rate_per_s)} steps/s"
-        self._bar.update(self._task, completed=step, loss=significant(loss), rate=rate, left=time_left(left), refresh=True)
+        shown = "" if loss is None else f"loss {significant(loss)}"
+        rate = f"{significant(rate_per_s)} {self._unit}s/s"
+        self._bar.update(self._task, completed=step, loss=shown, rate=rate, left=time_left(left), refresh=True)
 
     def note(self, text: str) -> None:
         """A line above the bar."""
@@ -82,7 +87,9 @@ class Bar:
 class Lines:
     """For logs: a line when ten seconds have passed since the last one."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, doing: str = "training", unit: str = "step", clock: Callable[[], float] = time.monotonic) -> None:
+        self._doing = "" if doing == "training" else f"{doing}: "
+        self._unit = unit
         self._clock = clock
         self._total = 0
         self._said_at = clock()
@@ -92,16 +99,17 @@ class Lines:
         self._total = total_steps
         self._said_at = self._clock()
         if done_steps:
-            say(f"resuming after {done_steps:,} of {total_steps:,} steps")
+            say(f"resuming after {done_steps:,} of {total_steps:,} {self._unit}s")
 
-    def advance(self, step: int, loss: float, rate_per_s: float) -> None:
+    def advance(self, step: int, loss: float | None, rate_per_s: float) -> None:
         """A line, if it is time for one."""
         if self._clock() - self._said_at < LINE_EVERY_S:
             return
         self._said_at = self._clock()
         left = (self._total - step) / rate_per_s if rate_per_s > 0 else float("inf")
-        rate = f"{significant(rate_per_s)} steps/s"
-        say(f"step {step:,} of {self._total:,}, loss {significant(loss)}, {rate}, {time_left(left)} left")
+        shown = "" if loss is None else f"loss {significant(loss)}, "
+        rate = f"{significant(rate_per_s)} {self._unit}s/s"
+        say(f"{self._doing}{self._unit} {step:,} of {self._total:,}, {shown}{rate}, {time_left(left)} left")
 
     def note(self, text: str) -> None:
         """Said at once."""

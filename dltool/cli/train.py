@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import typer
@@ -12,8 +10,8 @@ from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
 from dltool.cli.progress import progress_on_stderr
 from dltool.cli.project import allowed_imports
+from dltool.cli.running import running
 from dltool.cli.signals import signals_wait
-from dltool.core.errors import TargetError
 
 
 def train(
@@ -63,9 +61,6 @@ def train(
         progress=progress_on_stderr(result.detail),
         stop=stop,
     )
-    try:
-        with redirect_stdout(sys.stderr), stop.on_signals():  # what the target prints is not the result
-            report = run_train(target, asked)
-    except SystemExit as left:
-        raise TargetError(f"{target} left the run with SystemExit({left.code})") from left
+    with running(target, stop):
+        report = run_train(target, asked)
     raise typer.Exit(emit(report, result))

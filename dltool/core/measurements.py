@@ -21,9 +21,13 @@ TaskKind = Literal["classification", "binary", "regression", "other"]
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """Base of every section; ``key`` is its name in the report's ``measurements``."""
+    """Base of every section; ``key`` is its name in the report's ``measurements``.
+
+    Where two commands measure different things under one name, ``only_in`` says whose this section is.
+    """
 
     key: ClassVar[str]
+    only_in: ClassVar[str | None] = None
 
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -457,9 +461,10 @@ class Measurements:
         return {section.key: _flatten(section) for section in self}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Measurements:
-        """Rebuild the sections of a saved report; keys that are no section are passed over."""
-        kinds = {kind.key: kind for kind in Section.__subclasses__()}
+    def from_dict(cls, data: Mapping[str, Any], command: str = "train") -> Measurements:
+        """Rebuild the sections of a saved report of ``command``; keys that are no section are passed over."""
+        known = [kind for kind in Section.__subclasses__() if kind.only_in in {None, command}]
+        kinds = {kind.key: kind for kind in sorted(known, key=lambda kind: kind.only_in is not None)}
         return cls(decode(kinds[key], _unflatten(kinds[key], item)) for key, item in data.items() if key in kinds)
 
 

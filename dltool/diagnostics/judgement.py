@@ -34,7 +34,7 @@ class Judgement:
 
 
 def judge_run(run: Judgement, measured: Measurements, *, reason_not_run: str | None = None) -> Report:
-    """Judge ``measured`` and make the report; ``reason_not_run`` stands for the fit where nothing was trained.
+    """Judge ``measured`` and make the report; ``train`` adds the fit, and ``reason_not_run`` where there is none.
 
     Raises:
         UserError: a selector, an ignored rule or a threshold that does not exist.
@@ -43,6 +43,7 @@ def judge_run(run: Judgement, measured: Measurements, *, reason_not_run: str | N
     ignored = dict(experiment.ignored_rules) | dict.fromkeys(run.ignore, IGNORED_HERE)
     thresholds = experiment.rule_thresholds
     findings, checks = judge(measured, select=run.select, ignore=ignored, thresholds=thresholds)
+    fit = _fit(measured, thresholds, reason_not_run) if run.command == "train" else {}
     return Report(
         command=run.command,
         target=experiment.target,
@@ -50,7 +51,7 @@ def judge_run(run: Judgement, measured: Measurements, *, reason_not_run: str | N
         tool_version=VERSION,
         findings=tuple(located(findings, experiment)),
         checks=tuple(checks),
-        measurements=_measurements(measured, thresholds, reason_not_run),
+        measurements={**fit, **measured.to_dict()},
     )
 
 
@@ -85,8 +86,9 @@ def _signature(run: Judgement, measured: Measurements) -> RunInfo:
     )
 
 
-def _measurements(measured: Measurements, thresholds: Any, reason_not_run: str | None) -> dict[str, Any]:
-    complete = concluded(measured, thresholds)
-    fit = complete.get(FitVerdict) or FitVerdict(status="inconclusive", reason=reason_not_run or "nothing was trained")
+def _fit(measured: Measurements, thresholds: Any, reason_not_run: str | None) -> dict[str, Any]:
+    fit = concluded(measured, thresholds).get(FitVerdict)
+    if fit is None:
+        fit = FitVerdict(status="inconclusive", reason=reason_not_run or "nothing was trained")
     advice = batch_size_advice(measured[Task]) if Task in measured else ()
-    return {"fit_status": fit.status, "fit": encode(fit), "advice": advice, **complete.to_dict()}
+    return {"fit_status": fit.status, "fit": encode(fit), "advice": advice}

@@ -48,7 +48,10 @@ def _finding() -> dict[str, Any]:
 
 def _measurements() -> dict[str, Any]:
     """What commands measure: each key is present where it was measured."""
-    sections = {kind.key: _section(kind) for kind in Section.__subclasses__()}
+    by_key: dict[str, list[dict[str, Any]]] = {}
+    for kind in Section.__subclasses__():
+        by_key.setdefault(kind.key, []).append(_section(kind))
+    sections = {key: forms[0] if len(forms) == 1 else {"anyOf": forms} for key, forms in by_key.items()}
     fit = {"status": {"enum": list(FIT_STATUSES)}, "reason": {"type": "string"}, "evidence": {"type": "object"}}
     strings = {"type": "array", "items": {"type": "string"}}
     others = {"fit_status": {"enum": list(FIT_STATUSES)}, "fit": _object(fit), "advice": strings}

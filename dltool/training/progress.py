@@ -1,4 +1,4 @@
-"""What the loop tells a person who waits; drawing it is the caller's business."""
+"""What long work tells a person who waits; drawing it is the caller's business."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told at most ten times a second, so that drawing costs training nothing."""
+    """Told at most ten times a second, so that drawing costs the work nothing."""
 
     def start(self, total_steps: int, done_steps: int = 0) -> None:
-        """Training begins; ``done_steps`` were made before a resume."""
+        """The work begins; ``done_steps`` were made before a resume."""
 
-    def advance(self, step: int, loss: float, rate_per_s: float) -> None:
-        """``step`` steps are done; ``loss`` is the bias-corrected running mean, ``rate_per_s`` the steps per second."""
+    def advance(self, step: int, loss: float | None, rate_per_s: float) -> None:
+        """``step`` steps are done, ``rate_per_s`` in a second; ``loss`` is what to show as the loss now, if there is one."""
 
     def note(self, text: str) -> None:
         """One sentence that the user should see now."""
 
     def close(self) -> None:
-        """Training ended, well or not."""
+        """The work ended, well or not."""
 
 
 class Silent:
@@ -27,7 +27,7 @@ class Silent:
     def start(self, total_steps: int, done_steps: int = 0) -> None:
         """Nothing is shown."""
 
-    def advance(self, step: int, loss: float, rate_per_s: float) -> None:
+    def advance(self, step: int, loss: float | None, rate_per_s: float) -> None:
         """Nothing is shown."""
 
     def note(self, text: str) -> None:

@@ -43,7 +43,7 @@ def test_a_bar_at_a_terminal_and_nothing_when_quiet(monkeypatch):
 
 def test_a_line_every_ten_seconds(capsys):
     clock = Clock()
-    lines = Lines(clock)
+    lines = Lines(clock=clock)
     lines.start(1000)
     for second in range(25):
         clock.now = float(second)
@@ -84,7 +84,7 @@ def test_closing_what_never_started_is_fine(monkeypatch):
 
 def test_no_rate_is_no_time_left(capsys):
     clock = Clock()
-    lines = Lines(clock)
+    lines = Lines(clock=clock)
     lines.start(10, done_steps=2)
     clock.now = 11.0
     lines.advance(step=3, loss=1.0, rate_per_s=0.0)

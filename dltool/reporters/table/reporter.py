@@ -42,7 +42,7 @@ class TableReporter:
         """The page, with lines no wider than the look's width (60 at least)."""
         page = Page(
             report=report,
-            measured=Measurements.from_dict(report.measurements),
+            measured=Measurements.from_dict(report.measurements, report.command),
             look=self.look,
             sign=signs(unicode=self.look.unicode),
             width=max(NARROWEST, self.look.width),
