@@ -10,7 +10,7 @@ No slots here: a slotted dataclass is a second class, and the first would stay a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeVar
 
 from dltool.core.codec import decode, encode
@@ -291,8 +291,30 @@ class GradientTrace(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TensorFacts:
+    """A tensor in numbers; ``minimum`` and ``maximum`` are over its finite values, None where it has none."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    nan: int = 0
+    positive_inf: int = 0
+    negative_inf: int = 0
+    zeros: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NonFiniteEvent:
-    """The first place where a value stopped being finite, at the step it happened."""
+    """The first place where a value stopped being finite, at the step it happened.
+
+    The fields from ``file`` on are known where the step was traced. ``inputs`` are the tensors that the birth operator took
+    and ``output`` the first bad one that it gave; ``index`` is the first bad place in it and ``operands`` are the values
+    that the inputs had there, where the operator is elementwise. ``arguments`` are its plain arguments by name (an
+    exponent, an eps). In backward ``forward_op`` is the operator whose gradient was computed. ``source`` says where a value
+    came from that was bad before the step ("target", "exp_avg_sq"), ``proof`` in words what was mended to heal the step,
+    ``settings`` the optimizer's numbers (lr, eps, ...) and the rest of what a cause may hang on.
+    """
 
     phase: Phase
     step: int
@@ -303,6 +325,18 @@ class NonFiniteEvent:
     op: str | None = None
     samples: tuple[int, ...] | None = None
     term: str | None = None
+    file: str | None = None
+    line: int | None = None
+    aten: str | None = None
+    forward_op: str | None = None
+    inputs: tuple[TensorFacts, ...] = ()
+    output: TensorFacts | None = None
+    index: tuple[int, ...] | None = None
+    operands: tuple[float, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    proof: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,119 @@
+"""What a hunt for the first NaN or Inf measured: how far it went, what led up to the bad step, and what proved the cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dltool.core.measurements import Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepsRun(Section):
+    """Optimizer steps that the hunt took, the bad one included (batches, with ``--inputs-only``)."""
+
+    key: ClassVar[str] = "steps_run"
+
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstBadStep(Section):
+    """The step, counted from 0, at which a value first went bad that mattered; None where none did."""
+
+    key: ClassVar[str] = "first_bad_step"
+
+    step: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarding(Section):
+    """How the steps were watched.
+
+    ``snapshot_every`` steps the whole state was copied and looked through (``snapshot_bytes`` each); ``kept_bytes`` is the
+    most that snapshots and the batches since the last one may take. ``skipped_steps`` were left out by a gradient scaler.
+    """
+
+    key: ClassVar[str] = "guarding"
+
+    snapshot_every: int
+    snapshot_bytes: int
+    kept_bytes: int
+    skipped_steps: int = 0
+    compiled: bool = False
+    """The model is a compiled one, and the replay ran it eagerly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerGrowth:
+    """Gradient norm of one parameter over the last steps before the bad one, oldest first."""
+
+    parameter: str
+    norms: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadUp(Section):
+    """Loss and gradient norms of the last good steps, oldest first, ending with the step before the bad one.
+
+    ``growing_steps`` is for how many of them in a row, up to the last, the total gradient norm (or the loss) kept growing by
+    ``growth_ratio`` a step (geometric mean); 0 where it did not. ``layers`` are those that grew fastest, fastest first.
+    """
+
+    key: ClassVar[str] = "lead_up"
+
+    first_step: int
+    losses: tuple[float, ...]
+    gradient_norms: tuple[float, ...]
+    growing_steps: int
+    growth_ratio: float
+    layers: tuple[LayerGrowth, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixTrial:
+    """A cure that was tried: ``steps`` taken from the snapshot on with it, ``healed`` when all of them stayed finite."""
+
+    fix: str
+    healed: bool
+    steps: int
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixTrials(Section):
+    """The cures tried by ``--fix-check``, likeliest first."""
+
+    key: ClassVar[str] = "fix_trials"
+
+    trials: tuple[FixTrial, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence(Section):
+    """Where the bad batch, the state before the step and ``replay.py`` were written."""
+
+    key: ClassVar[str] = "evidence"
+
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadInput:
+    """One batch of ``--inputs-only`` whose samples give a non-finite output or loss."""
+
+    batch: int
+    samples: tuple[int, ...]
+    phase: str
+    op: str | None
+    module: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadInputs(Section):
+    """What ``--inputs-only`` found: batches in order, ``samples`` passed in all."""
+
+    key: ClassVar[str] = "bad_inputs"
+
+    samples: int
+    batches: tuple[BadInput, ...]
