@@ -1,0 +1,120 @@
+"""From an operator that ran and gave bad values to the record of it: their birth, or one that passed them on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dltool.core.finding import Phase
+from dltool.core.measurements import TensorFacts
+from dltool.probes.trace.facts import Bad, born_mask, facts, first_place, plain, rows_of
+from dltool.probes.trace.flow import Taken
+from dltool.probes.trace.names import SOFTMAXES
+from dltool.probes.trace.record import Leaf, Operation
+from dltool.probes.trace.signature import Signature, plain_arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One operator that ran: what it took (as it was before), what it gave, and where it stood (``site``)."""
+
+    func: Any
+    kind: Signature
+    named: Mapping[str, Any]
+    taken: Mapping[str, Taken]
+    outputs: Sequence[Tensor]
+    node: Any
+    site: Any
+
+
+def describe(
+    ran: Ran, place: int, bad: Bad, ordinal: int, phase: Phase, *, samples: int | None, detailed: bool
+) -> Operation:
+    """The record of an operator whose output number ``place`` is ``bad``; numbers only for births, when ``detailed``."""
+    output = ran.outputs[place]
+    took = [taken for taken in ran.taken.values() if taken.bad is not None]
+    where = _where_born(ran, output, bad, took)
+    meant = ran.kind.fills or ran.kind.uninitialised or _only_masks(took)
+    in_backward = ran.node is not None and phase != "forward"
+    line = ran.site.line
+    operation: dict[str, Any] = {
+        "ordinal": ordinal,
+        "phase": phase,
+        "op": _node_name(ran.node) if in_backward else ran.site.op,
+        "aten": str(ran.func),
+        "module": ran.site.module,
+        "file": None if line is None else line.file,
+        "line": None if line is None else line.number,
+        "forward_op": ran.site.op if in_backward else None,
+        "born": where is not None,
+        "deliberate": where is not None and meant,
+        "moves": ran.kind.moves,
+        "sources": _sources(ran, took, born=where is not None),
+    }
+    if where is None or not detailed:
+        return Operation(inputs=(), output=TensorFacts(shape=tuple(output.shape), dtype=str(output.dtype)[6:]), **operation)
+    index = first_place(where)
+    return Operation(
+        inputs=tuple(facts(taken.tensor) for taken in ran.taken.values()),
+        output=facts(output),
+        arguments=plain_arguments(ran.named),
+        index=index,
+        operands=_operands(ran, output, index),
+        rows=rows_of(where, samples),
+        **operation,
+    )
+
+
+def _where_born(ran: Ran, output: Tensor, bad: Bad, took: Sequence[Taken]) -> Tensor | None:
+    """Where in the output values were born; None where the operator only passed bad values on."""
+    values = plain(output)
+    everywhere = ~values.isfinite()
+    if ran.kind.fills or ran.kind.uninitialised or (not took and not ran.kind.moves):
+        return everywhere
+    if ran.kind.moves:
+        return None
+    if _all_constant(took):  # nobody made these: the first to compute with them is the place to look at
+        return everywhere
+    if ran.kind.pointwise and output.layout is torch.strided:
+        with contextlib.suppress(RuntimeError):  # an in-place operator may have overwritten what it took
+            mask = born_mask(values, [plain(taken.tensor) for taken in ran.taken.values()])
+            return mask if bool(mask.any()) else None
+    nan_before = any(taken.bad is not None and taken.bad.nan for taken in took)
+    return values.isnan() if bad.nan and not nan_before else None
+
+
+def _all_constant(took: Sequence[Taken]) -> bool:
+    sources = [source for taken in took for source in taken.sources]
+    return bool(sources) and all(isinstance(source, Leaf) and source.kind == "constant" for source in sources)
+
+
+def _only_masks(took: Sequence[Taken]) -> bool:
+    """Whether all that was bad are -inf of nobody's making: added to scores they make a mask."""
+    masks = all(taken.bad is not None and taken.bad.only_negative_inf for taken in took)
+    return bool(took) and masks and _all_constant(took)
+
+
+def _sources(ran: Ran, took: Sequence[Taken], *, born: bool) -> tuple[int | Leaf, ...]:
+    masked = all(taken.bad is not None and taken.bad.only_negative_inf for taken in took)
+    if born and masked and ran.kind.base in SOFTMAXES:  # a row that is masked everywhere: the mask was meant
+        return ()
+    return tuple(dict.fromkeys(source for taken in took for source in taken.sources))
+
+
+def _operands(ran: Ran, output: Tensor, index: tuple[int, ...]) -> tuple[float, ...]:
+    if not ran.kind.pointwise:
+        return ()
+    try:
+        given = [taken.tensor.detach().expand(output.shape)[index] for taken in ran.taken.values()]
+    except RuntimeError:
+        return ()
+    return tuple(float(value) for value in given if not value.is_complex())
+
+
+def _node_name(node: Any) -> str:
+    return str(node.name()).removeprefix("torch::autograd::")

@@ -1,0 +1,189 @@
+"""Runs a step with every operator observed, and notes those that gave bad values.
+
+Two of torch's modes see the step: a ``TorchFunctionMode`` what the user called, a ``TorchDispatchMode`` the aten operators
+that it comes down to, in forward, loss, backward and update alike. Operators are numbered in the order in which they ran: a
+repeat of the same step gives them the same numbers, so that one can be mended there (``mend``).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dltool.probes.finite import mended
+from dltool.probes.nested import Nested
+from dltool.probes.trace.facts import bad_in, can_be_bad
+from dltool.probes.trace.flow import Flow, Taken
+from dltool.probes.trace.frames import Line, user_line
+from dltool.probes.trace.modules import Position
+from dltool.probes.trace.names import public_name
+from dltool.probes.trace.operation import Ran, describe
+from dltool.probes.trace.record import Leaf, Operation
+from dltool.probes.trace.signature import Signature, Unit, given, signature, units
+
+MOST_DETAILED = 400
+"""Births told in full; after an overflow there may be thousands."""
+LARGEST_KEPT = 2**24
+"""Elements up to which the values that an in-place operator overwrites are kept, to tell what it took."""
+
+
+class Site(NamedTuple):
+    """A forward operator, as it is found again when its gradient is computed."""
+
+    op: str
+    module: str | None
+    line: Line | None
+
+
+class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Observe one step; ``operations`` by ordinal are those that gave bad values.
+
+    Args:
+        model: its modules are followed.
+        samples: samples in the batch, to tell rows.
+        mend: ordinals whose bad values are replaced by finite ones (their mean, or 1 where there are none).
+    """
+
+    def __init__(self, model: nn.Module, *, samples: int | None = None, mend: frozenset[int] = frozenset()) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._model = model
+        self._position = Position(model)
+        self._calls = _Calls(self._position)
+        self._samples = samples
+        self._mend = mend
+        self._sites: dict[int, Site] = {}
+        self._count = 0
+        self._detailed = 0
+        self.flow = Flow()
+        self.operations: dict[int, Operation] = {}
+        self.last_item: Sequence[int | Leaf] = ()
+        """Where the last bad number that Python read (``loss.item()``) came from."""
+        self.last_taken: Sequence[int | Leaf] = ()
+        """Where the bad values came from that an operator took last and gave none: what an exception is about."""
+
+    @contextmanager
+    def tracing(
+        self, given_input: Nested = None, target: Nested = None, states: Mapping[str, Tensor] | None = None
+    ) -> Iterator[None]:
+        """Trace what runs within; tensors that were there before get their names, hooks and modes go at the end."""
+        self.flow.name("parameter", self._model.named_parameters())
+        self.flow.name("buffer", self._model.named_buffers())
+        self.flow.name("input", {"input": given_input})
+        self.flow.name("target", {"target": target})
+        self.flow.name("state", states or {})
+        fused = torch.backends.mha.get_fastpath_enabled()
+        with ExitStack() as scope:
+            scope.callback(torch.backends.mha.set_fastpath_enabled, fused)
+            torch.backends.mha.set_fastpath_enabled(value=False)
+            if "torch._dynamo" in sys.modules:  # or nothing was compiled, and the import would take seconds
+                scope.enter_context(torch.compiler.set_stance("force_eager"))
+            scope.enter_context(self._position.following())
+            scope.enter_context(self._calls)
+            scope.enter_context(self)
+            yield
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator; look at what it took and gave."""
+        del types
+        kwargs = kwargs or {}
+        kind = signature(func)
+        node = torch._C._current_autograd_node()  # noqa: SLF001 - the only way to it
+        site = self._site(func, node)
+        if kind.is_view:
+            return func(*args, **kwargs)
+        named = kind.named(args, kwargs)
+        calls = units(kind, named)
+        taken = [self._look(kind, unit) for unit in calls]
+        try:
+            result = func(*args, **kwargs)
+        except Exception:
+            self.last_taken = _sources(taken)
+            raise
+        for index, unit in enumerate(calls):
+            outputs = [tensor for tensor in given(kind, result, unit, index) if can_be_bad(tensor)]
+            self._note(Ran(func, kind, named, taken[index], outputs, node, site))
+        return result
+
+    def _site(self, func: Any, node: Any) -> Site:
+        if node is not None and self._position.module is None:
+            known = self._sites.get(node._sequence_nr())  # noqa: SLF001 - what links a node to its forward operator
+            line = user_line()  # of an autograd.Function written in Python, or a hook
+            if known is None:
+                return Site(public_name(func, None), None, line)
+            return known if line is None else known._replace(line=line)
+        site = Site(public_name(func, self._calls.current), self._position.module, user_line())
+        made = torch._C._autograd._get_sequence_nr() - 1  # noqa: SLF001
+        self._sites.setdefault(made, site)
+        return site
+
+    def _look(self, kind: Signature, unit: Unit) -> dict[str, Taken]:
+        looked = {name: self.flow.taken(tensor) for name, tensor in unit.taken.items()}
+        overwritten = {id(tensor) for tensor in unit.written}
+        if not overwritten or kind.fills or kind.uninitialised:
+            return looked
+        return {
+            name: Taken(t.tensor.clone(), t.bad, t.sources) if id(t.tensor) in overwritten and _keepable(t.tensor) else t
+            for name, t in looked.items()
+        }
+
+    def _note(self, ran: Ran) -> None:
+        ordinal = self._count
+        self._count += 1
+        if ordinal in self._mend:
+            for tensor in ran.outputs:
+                tensor.copy_(mended(tensor, 1.0))
+        bad = {i: found for i, tensor in enumerate(ran.outputs) if (found := bad_in(tensor)) is not None}
+        for i, tensor in enumerate(ran.outputs):
+            self.flow.wrote(tensor, ordinal if i in bad else None)
+        if bad:
+            first = min(bad)
+            phase = self._position.phase(ran.node)
+            detailed = self._detailed < MOST_DETAILED
+            operation = describe(ran, first, bad[first], ordinal, phase, samples=self._samples, detailed=detailed)
+            self._detailed += operation.born
+            self.operations[ordinal] = operation
+        elif not ran.outputs and (sources := _sources([ran.taken])):
+            self.last_taken = sources
+            if ran.kind.base == "item":
+                self.last_item = sources
+        elif ran.kind.base == "item":
+            self.last_item = ()
+
+
+class _Calls(TorchFunctionMode):
+    """The torch function that the user called last, while it runs; and when ``backward`` does."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__()
+        self._position = position
+        self.current: str | None = None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        if func is Tensor.backward:
+            self._position.enter_backward()
+            try:
+                return func(*args, **(kwargs or {}))  # type: ignore[no-untyped-call]
+            finally:
+                self._position.leave_backward()
+        before, self.current = self.current, getattr(func, "__name__", None)
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            self.current = before
+
+
+def _sources(taken: Sequence[Mapping[str, Taken]]) -> Sequence[int | Leaf]:
+    found = (source for each in taken for one in each.values() for source in one.sources)
+    return tuple(dict.fromkeys(found))
+
+
+def _keepable(tensor: Tensor) -> bool:
+    return can_be_bad(tensor) and tensor.numel() <= LARGEST_KEPT
