@@ -21,7 +21,10 @@ from dltool.probes.trace.signature import Signature, plain_arguments
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One operator that ran: what it took (as it was before), what it gave, and where it stood (``site``)."""
+    """One operator that ran: what it took (as it was before), what it gave, and where it stood (``site``).
+
+    ``reenters``: all bad values that it took are those of forward operators, that is saved for backward.
+    """
 
     func: Any
     kind: Signature
@@ -30,6 +33,7 @@ class Ran:
     outputs: Sequence[Tensor]
     node: Any
     site: Any
+    reenters: bool
 
 
 def describe(
@@ -38,10 +42,12 @@ def describe(
     """The record of an operator whose output number ``place`` is ``bad``; numbers only for births, when ``detailed``."""
     output = ran.outputs[place]
     took = [taken for taken in ran.taken.values() if taken.bad is not None]
-    where = _where_born(ran, output, bad, took)
+    where = born = _where_born(ran, output, bad, took)
     meant = ran.kind.fills or ran.kind.uninitialised or _only_masks(took)
     in_backward = ran.node is not None and phase != "forward"
     line = ran.site.line
+    if where is None and in_backward and ran.reenters:
+        where = ~plain(output).isfinite()
     operation: dict[str, Any] = {
         "ordinal": ordinal,
         "phase": phase,
@@ -50,11 +56,11 @@ def describe(
         "module": ran.site.module,
         "file": None if line is None else line.file,
         "line": None if line is None else line.number,
-        "forward_op": ran.site.op if in_backward else None,
-        "born": where is not None,
-        "deliberate": where is not None and meant,
+        "forward_op": _forward_name(ran) if in_backward else None,
+        "born": born is not None,
+        "deliberate": born is not None and meant,
         "moves": ran.kind.moves,
-        "sources": _sources(ran, took, born=where is not None),
+        "sources": _sources(ran, took, born=born is not None),
     }
     if where is None or not detailed:
         return Operation(inputs=(), output=TensorFacts(shape=tuple(output.shape), dtype=str(output.dtype)[6:]), **operation)
@@ -74,7 +80,7 @@ def _where_born(ran: Ran, output: Tensor, bad: Bad, took: Sequence[Taken]) -> Te
     """Where in the output values were born; None where the operator only passed bad values on."""
     values = plain(output)
     everywhere = ~values.isfinite()
-    if ran.kind.fills or ran.kind.uninitialised or (not took and not ran.kind.moves):
+    if ran.kind.fills or ran.kind.uninitialised or not took:  # without bad input even a copy: its cast overflowed
         return everywhere
     if ran.kind.moves:
         return None
@@ -114,6 +120,12 @@ def _operands(ran: Ran, output: Tensor, index: tuple[int, ...]) -> tuple[float, 
     except RuntimeError:
         return ()
     return tuple(float(value) for value in given if not value.is_complex())
+
+
+def _forward_name(ran: Ran) -> str:
+    """Of a user's own autograd.Function its class, else the operator."""
+    node = _node_name(ran.node)
+    return ran.site.op if node[-1:].isdigit() else node.removesuffix("Backward")
 
 
 def _node_name(node: Any) -> str:

@@ -41,7 +41,7 @@ def suspects(
         for group in _by_place(operation for operation in reached if operation.born)
     ]
     if not found:  # nothing computed the bad values: what took a constant of nobody's first is all there is to tell
-        found = [Suspect(operations=(o,), last_resort=True) for o in reached[:1] if not o.moves or not leaves]
+        found = [Suspect(operations=(o,), last_resort=True) for o in reached[:1]]
     return sorted(found, key=lambda suspect: suspect.last_resort)
 
 

@@ -108,7 +108,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise
         for index, unit in enumerate(calls):
             outputs = [tensor for tensor in given(kind, result, unit, index) if can_be_bad(tensor)]
-            self._note(Ran(func, kind, named, taken[index], outputs, node, site))
+            before = [self.operations[s].phase for s in _sources([taken[index]]) if isinstance(s, int)]
+            reenters = bool(before) and all(phase in {"forward", "loss"} for phase in before)
+            self._note(Ran(func, kind, named, taken[index], outputs, node, site, reenters))
         return result
 
     def _site(self, func: Any, node: Any) -> Site:
