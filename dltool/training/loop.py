@@ -8,32 +8,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
-import torch
-
 from dltool.core.codec import decode, encode
-from dltool.core.errors import DataError, SpecError
+from dltool.core.errors import SpecError
 from dltool.core.measurements import EpochRecord, History
 from dltool.training import rng
 from dltool.training.checkpoint import Checkpoints, capture, restore
 from dltool.training.early_stopping import Patience
 from dltool.training.evaluate import Evaluation, Evaluator
-from dltool.training.experiment import Batch, Experiment
-from dltool.training.failure import explain
+from dltool.training.experiment import Experiment
 from dltool.training.identity import check_same
 from dltool.training.modes import modes_kept, set_training
 from dltool.training.observer import Observer, StepInfo
 from dltool.training.outcome import FitOutcome, Stopped, describe_optimisation
-from dltool.training.placement import placer, samples_in
+from dltool.training.placement import grouped, place_model, placer, samples_in
 from dltool.training.progress import Progress, Silent
 from dltool.training.remeasuring import plan
 from dltool.training.run_folder import RunFolder
 from dltool.training.running import EpochMean, RunningLoss
+from dltool.training.schedule import after_epoch, after_step, current_lr, run_length
 from dltool.training.step import Stepper
 from dltool.training.stop import StopFlag
 from dltool.training.weights import BestWeights
@@ -84,8 +81,7 @@ class _Run:
         folder: RunFolder | None,
     ) -> None:
         settings = experiment.settings
-        dtype = torch.float64 if settings.precision == "fp64" else None
-        experiment.model.to(device=experiment.device, dtype=dtype)
+        place_model(experiment)
         self.experiment, self.observers, self.progress, self.stop, self.folder = (
             experiment,
             observers,
@@ -93,11 +89,7 @@ class _Run:
             stop,
             folder,
         )
-        self.steps_per_epoch = math.ceil(len(experiment.train) / settings.accumulate)
-        if not self.steps_per_epoch:
-            raise DataError("the training split gives no batch")
-        length = settings.epochs * self.steps_per_epoch
-        self.steps_planned = length if settings.max_steps is None else min(length, settings.max_steps)
+        self.steps_planned, self.steps_per_epoch = run_length(experiment)
         self.place = placer(experiment.device, settings.precision)
         self.evaluator = Evaluator(experiment)
         self.remeasuring = plan(experiment, self.evaluator)
@@ -138,7 +130,6 @@ class _Run:
         """Steps from where the run stands to the end of the epoch, and what follows it; why training ends, if it does."""
         experiment, schedule = self.experiment, self.experiment.schedule
         set_training(experiment.model, experiment.kept_in_eval)
-        per_step = schedule.scheduler if schedule is not None and schedule.unit == "step" else None
         full_batch = experiment.train.batch_size or 0
         stop, running, epoch_mean, adds_up = self.stop, self.running, self.epoch_mean, self.evaluator.adds_up
         batches = experiment.train.epoch(self.epoch, self.batches_done)
@@ -155,8 +146,7 @@ class _Run:
                 return "non-finite"
             self.step += 1
             self.batches_done += len(group)
-            if per_step is not None and stepper.updated:
-                step_schedule(per_step)
+            after_step(schedule, updated=stepper.updated)
             if (reason := stop.reason) is not None:
                 return reason
             if (now_s := time.monotonic()) >= self._next_tick_s:
@@ -165,7 +155,7 @@ class _Run:
 
     def _end_epoch(self, *, last: bool) -> Stopped | None:
         """Evaluate, judge, record and go on to the next epoch; why training ends here, if it does."""
-        experiment, schedule = self.experiment, self.experiment.schedule
+        experiment = self.experiment
         record = EpochRecord(
             epoch=self.epoch,
             step=self.step,
@@ -180,9 +170,7 @@ class _Run:
         if last or exhausted or self.remeasuring.due(self.epoch):
             record = self._with_train(record, self.evaluator(experiment.train, self.remeasuring.samples))
         self.best.offer(record, experiment.model)
-        if schedule is not None and schedule.unit == "epoch":
-            loss = record.running_loss if record.val_loss is None else record.val_loss
-            step_schedule(schedule.scheduler, *([loss] if schedule.needs_metric else []))
+        after_epoch(experiment.schedule, record.running_loss if record.val_loss is None else record.val_loss)
         self._record(record)
         self.epoch += 1
         self.batches_done = 0
@@ -315,22 +303,3 @@ class _Run:
             resumed_at=self.resumed_at,
             best_weights=self.best.tensors,
         )
-
-
-def grouped(batches: Iterator[Batch], size: int) -> Iterator[Sequence[Batch]]:
-    """The batches of one step each: ``size`` of them, fewer at the end of an epoch."""
-    while group := list(islice(batches, size)):
-        yield group
-
-
-def step_schedule(scheduler: Any, *metric: float) -> None:
-    """``scheduler.step()``; one that was made for a shorter run raises."""
-    try:
-        scheduler.step(*metric)
-    except Exception as problem:
-        raise explain(problem, f"stepping the scheduler, {type(scheduler).__name__}") from problem
-
-
-def current_lr(experiment: Experiment) -> float:
-    """The learning rate of the first parameter group now."""
-    return 0.0 if experiment.optimizer is None else float(experiment.optimizer.param_groups[0].get("lr", 0.0))

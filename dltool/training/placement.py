@@ -1,15 +1,16 @@
-"""Batches: to the device they are trained on, and how many samples they hold."""
+"""Model and batches to the device they are trained on; batches by step, and how many samples they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dltool.probes.nested import batch_size, place
-from dltool.training.experiment import Batch, Nested
+from dltool.training.experiment import Batch, Experiment, Nested
 
 
 def placer(device: torch.device, precision: Literal["fp32", "bf16", "fp64"]) -> Callable[[Batch], Batch] | None:
@@ -18,6 +19,18 @@ def placer(device: torch.device, precision: Literal["fp32", "bf16", "fp64"]) -> 
     if device.type == "cpu" and dtype is None:
         return None
     return lambda batch: Batch(place(batch.input, device, dtype), place(batch.target, device, dtype))
+
+
+def place_model(experiment: Experiment) -> None:
+    """The model to its device, in doubles under fp64."""
+    dtype = torch.float64 if experiment.settings.precision == "fp64" else None
+    experiment.model.to(device=experiment.device, dtype=dtype)
+
+
+def grouped(batches: Iterator[Batch], size: int) -> Iterator[Sequence[Batch]]:
+    """The batches of one step each: ``size`` of them, fewer at the end of an epoch."""
+    while group := list(islice(batches, size)):
+        yield group
 
 
 def samples_in(value: Nested) -> int:
