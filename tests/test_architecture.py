@@ -225,6 +225,7 @@ MUST_NOT_LOAD = {  # Typer itself takes pydantic to convert options
     "--help": HEAVY | {"pydantic", "yaml", "rich"},
     "--version": HEAVY | {"pydantic", "yaml", "rich"},
     "train --help": HEAVY | {"yaml", "rich"},
+    "nan-hunt --help": HEAVY | {"yaml", "rich"},
     "rules": HEAVY | {"yaml"},
     "explain dead-relu": HEAVY | {"yaml"},
     "schema --report": HEAVY | {"yaml", "rich"},

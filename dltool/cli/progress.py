@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dltool.cli.console import is_interactive, say
 from dltool.reporters.base import Detail
-from dltool.reporters.numbers import significant
+from dltool.reporters.numbers import plural_of, significant
 from dltool.training.progress import Progress, Silent
 
 LINE_EVERY_S = 10.0
@@ -70,7 +70,7 @@ class Bar:
         """Draw where the work stands."""
         left = (self._total - step) / rate_per_s if rate_per_s > 0 else float("inf")
         shown = "" if loss is None else f"loss {significant(loss)}"
-        rate = f"{significant(rate_per_s)} {self._unit}s/s"
+        rate = f"{significant(rate_per_s)} {plural_of(self._unit)}/s"
         self._bar.update(self._task, completed=step, loss=shown, rate=rate, left=time_left(left), refresh=True)
 
     def note(self, text: str) -> None:
@@ -99,7 +99,7 @@ class Lines:
         self._total = total_steps
         self._said_at = self._clock()
         if done_steps:
-            say(f"resuming after {done_steps:,} of {total_steps:,} {self._unit}s")
+            say(f"resuming after {done_steps:,} of {total_steps:,} {plural_of(self._unit)}")
 
     def advance(self, step: int, loss: float | None, rate_per_s: float) -> None:
         """A line, if it is time for one."""
@@ -108,7 +108,7 @@ class Lines:
         self._said_at = self._clock()
         left = (self._total - step) / rate_per_s if rate_per_s > 0 else float("inf")
         shown = "" if loss is None else f"loss {significant(loss)}, "
-        rate = f"{significant(rate_per_s)} {self._unit}s/s"
+        rate = f"{significant(rate_per_s)} {plural_of(self._unit)}/s"
         say(f"{self._doing}{self._unit} {step:,} of {self._total:,}, {shown}{rate}, {time_left(left)} left")
 
     def note(self, text: str) -> None:

@@ -33,8 +33,12 @@ class Judgement:
     started_s: float
 
 
-def judge_run(run: Judgement, measured: Measurements, *, reason_not_run: str | None = None) -> Report:
+def judge_run(
+    run: Judgement, measured: Measurements, *, reason_not_run: str | None = None, interrupted: bool = False
+) -> Report:
     """Judge ``measured`` and make the report; ``train`` adds the fit, and ``reason_not_run`` where there is none.
+
+    ``interrupted`` says that a signal cut the work short, for commands without an ``Optimisation`` to tell it.
 
     Raises:
         UserError: a selector, an ignored rule or a threshold that does not exist.
@@ -47,7 +51,7 @@ def judge_run(run: Judgement, measured: Measurements, *, reason_not_run: str | N
     return Report(
         command=run.command,
         target=experiment.target,
-        run=_signature(run, measured),
+        run=_signature(run, measured, interrupted=interrupted),
         tool_version=VERSION,
         findings=tuple(located(findings, experiment)),
         checks=tuple(checks),
@@ -72,7 +76,7 @@ def _placed(finding: Finding, experiment: Experiment) -> Finding:
     return finding
 
 
-def _signature(run: Judgement, measured: Measurements) -> RunInfo:
+def _signature(run: Judgement, measured: Measurements, *, interrupted: bool) -> RunInfo:
     experiment, optimisation = run.experiment, measured.get(Optimisation)
     return RunInfo(
         seed=experiment.seed,
@@ -81,7 +85,7 @@ def _signature(run: Judgement, measured: Measurements) -> RunInfo:
         spec_sha256=experiment.spec_sha256,
         seconds=round(time.perf_counter() - run.started_s, 3),
         deterministic=experiment.device.type == "cpu",
-        interrupted=optimisation is not None and optimisation.stopped == "interrupted",
+        interrupted=interrupted or (optimisation is not None and optimisation.stopped == "interrupted"),
         assumptions=tuple(experiment.assumptions),
     )
 

@@ -73,5 +73,20 @@ def percent(ratio: float) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """``1 step``, ``2 steps``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """``1 step``, ``2 steps``, ``3 batches``."""
+    return f"{number:,} {noun if number == 1 else plural_of(noun)}"
+
+
+def plural_of(noun: str) -> str:
+    """``steps``, ``batches``."""
+    return noun + ("es" if noun.endswith("ch") else "s")
+
+
+def size(value_bytes: int) -> str:
+    """Bytes as a person reads them, in powers of 1000.
+
+    >>> [size(n) for n in (0, 512, 48_000, 1_234_567, 2_500_000_000)]
+    ['0 B', '512 B', '48 kB', '1.23 MB', '2.5 GB']
+    """
+    scale, unit = next(((s, u) for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if value_bytes >= s), (1.0, "B"))
+    return f"{value_bytes / scale:.3g} {unit}"

@@ -18,6 +18,15 @@ class StepsRun(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepsPlanned(Section):
+    """Optimizer steps (batches, with ``--inputs-only``) that the hunt was to take; fewer were run where it was cut short."""
+
+    key: ClassVar[str] = "steps_planned"
+
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class FirstBadStep(Section):
     """The step, counted from 0, at which a value first went bad that mattered; None where none did."""
 
@@ -111,9 +120,10 @@ class BadInput:
 
 @dataclass(frozen=True, kw_only=True)
 class BadInputs(Section):
-    """What ``--inputs-only`` found: batches in order, ``samples`` passed in all."""
+    """What ``--inputs-only`` found: bad batches in order; ``samples``, in ``batches_passed`` batches, were passed in all."""
 
     key: ClassVar[str] = "bad_inputs"
 
     samples: int
     batches: tuple[BadInput, ...]
+    batches_passed: int = 0
