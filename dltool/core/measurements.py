@@ -313,7 +313,8 @@ class NonFiniteEvent:
     that the inputs had there, where the operator is elementwise. ``arguments`` are its plain arguments by name (an
     exponent, an eps). In backward ``forward_op`` is the operator whose gradient was computed. ``source`` says where a value
     came from that was bad before the step ("target", "exp_avg_sq"), ``proof`` in words what was mended to heal the step,
-    ``settings`` the optimizer's numbers (lr, eps, ...) and the rest of what a cause may hang on.
+    ``settings`` the optimizer's numbers (lr, eps, ...) and the rest of what a cause may hang on. ``code`` is the user's
+    line itself.
     """
 
     phase: Phase
@@ -337,6 +338,7 @@ class NonFiniteEvent:
     source: str | None = None
     proof: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
