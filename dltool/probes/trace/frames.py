@@ -14,6 +14,7 @@ import torch
 OURS = str(Path(__file__).parents[2])
 STEP = str(Path(OURS, "training", "step.py"))
 """Where dltool hands over to the user's code: what called it is not the user's model."""
+ENGINE = "_engine_run_backward"
 TORCH = str(Path(torch.__file__).parent)
 STANDARD = sysconfig.get_path("stdlib")
 LIBRARIES = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
@@ -26,11 +27,16 @@ class Line(NamedTuple):
     number: int
 
 
-def user_line() -> Line | None:
-    """The innermost line that is the user's; of a library's (but not torch's) where no other is on the way."""
+def user_line(*, in_backward: bool = False) -> Line | None:
+    """The innermost line that is the user's; of a library's (but not torch's) where no other is on the way.
+
+    ``in_backward``: only what autograd itself called, an ``autograd.Function`` written in Python or a hook.
+    """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack reads every source file
     in_library: Line | None = None
     while frame is not None and frame.f_code.co_filename != STEP:
+        if in_backward and frame.f_code.co_name == ENGINE:
+            break
         kind = _kind(frame.f_code.co_filename)
         if kind == "user":
             return Line(frame.f_code.co_filename, frame.f_lineno)

@@ -44,13 +44,14 @@ def signature(func: torch._ops.OpOverload) -> Signature:
     written = {a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write}
     if name in WRITES_STATISTICS:
         written |= {"running_mean", "running_var"}
+    lists = name.startswith(("_foreach_", "_fused_", "_amp_foreach_"))
     return Signature(
         base=base_name(func),
         arguments=tuple(argument.name for argument in schema.arguments),
         written=frozenset(written),
-        lists=name.startswith(("_foreach_", "_fused_", "_amp_foreach_")),
+        lists=lists,
         is_view=func.is_view,
-        pointwise=torch.Tag.pointwise in func.tags,
+        pointwise=lists or torch.Tag.pointwise in func.tags,
         moves=moves(func),
         fills=fills(func),
         uninitialised=is_uninitialised(func),

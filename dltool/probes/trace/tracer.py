@@ -116,14 +116,20 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _site(self, func: Any, node: Any) -> Site:
         if node is not None and self._position.module is None:
             known = self._sites.get(node._sequence_nr())  # noqa: SLF001 - what links a node to its forward operator
-            line = user_line()  # of an autograd.Function written in Python, or a hook
+            line = user_line(in_backward=True)
+            if line is not None and torch.is_grad_enabled():  # a checkpointed block that is computed again
+                self._made_by(Site(public_name(func, None), known and known.module, line))
             if known is None:
                 return Site(public_name(func, None), None, line)
             return known if line is None else known._replace(line=line)
         site = Site(public_name(func, self._calls.current), self._position.module, user_line())
+        self._made_by(site)
+        return site
+
+    def _made_by(self, site: Site) -> None:
+        """Autograd nodes are numbered: the last one made is that of the operator that runs now."""
         made = torch._C._autograd._get_sequence_nr() - 1  # noqa: SLF001
         self._sites.setdefault(made, site)
-        return site
 
     def _look(self, kind: Signature, unit: Unit) -> dict[str, Taken]:
         looked = {name: self.flow.taken(tensor) for name, tensor in unit.taken.items()}
