@@ -43,7 +43,7 @@ def describe(
     output = ran.outputs[place]
     took = [taken for taken in ran.taken.values() if taken.bad is not None]
     where = born = _where_born(ran, output, bad, took)
-    meant = ran.kind.fills or ran.kind.uninitialised or _only_masks(took)
+    meant = ran.kind.fills or ran.kind.uninitialised or (_is_mask(took) and _all_constant(took))
     in_backward = ran.node is not None and phase != "forward"
     line = ran.site.line
     if where is None and in_backward and ran.reenters:
@@ -60,7 +60,8 @@ def describe(
         "born": born is not None,
         "deliberate": born is not None and meant,
         "moves": ran.kind.moves,
-        "sources": _sources(ran, took, born=born is not None),
+        "masked": born is not None and ran.kind.base in SOFTMAXES and _is_mask(took),
+        "sources": tuple(dict.fromkeys(source for taken in took for source in taken.sources)),
     }
     if where is None or not detailed:
         return Operation(inputs=(), output=TensorFacts(shape=tuple(output.shape), dtype=str(output.dtype)[6:]), **operation)
@@ -99,17 +100,8 @@ def _all_constant(took: Sequence[Taken]) -> bool:
     return bool(sources) and all(isinstance(source, Leaf) and source.kind == "constant" for source in sources)
 
 
-def _only_masks(took: Sequence[Taken]) -> bool:
-    """Whether all that was bad are -inf of nobody's making: added to scores they make a mask."""
-    masks = all(taken.bad is not None and taken.bad.only_negative_inf for taken in took)
-    return bool(took) and masks and _all_constant(took)
-
-
-def _sources(ran: Ran, took: Sequence[Taken], *, born: bool) -> tuple[int | Leaf, ...]:
-    masked = all(taken.bad is not None and taken.bad.only_negative_inf for taken in took)
-    if born and masked and ran.kind.base in SOFTMAXES:  # a row that is masked everywhere: the mask was meant
-        return ()
-    return tuple(dict.fromkeys(source for taken in took for source in taken.sources))
+def _is_mask(took: Sequence[Taken]) -> bool:
+    return bool(took) and all(taken.bad is not None and taken.bad.only_negative_inf for taken in took)
 
 
 def _operands(ran: Ran, output: Tensor, index: tuple[int, ...]) -> tuple[float, ...]:

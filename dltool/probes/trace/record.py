@@ -43,6 +43,7 @@ class Operation:
         rows: rows of the bad outputs that hold bad values, where the first dimension is that of the samples.
         born: it made non-finite values out of finite ones, or NaN out of Inf.
         deliberate: its non-finite values were written on purpose (a fill, a mask), not computed.
+        masked: a softmax, or its like, that took nothing worse than -inf and gave NaN: a row was -inf throughout.
         moves: it only moved or selected values (copy, cat, index, view).
         sources: where its non-finite inputs came from: operators by ordinal, or leaves.
     """
@@ -64,6 +65,7 @@ class Operation:
     born: bool = False
     deliberate: bool = False
     moves: bool = False
+    masked: bool = False
     sources: Sequence[int | Leaf] = ()
 
 

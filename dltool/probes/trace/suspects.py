@@ -69,9 +69,18 @@ def _slice(
                 kept = [s for s in kept if isinstance(s, Leaf) or operations[s].phase not in {"forward", "loss"}]
                 if not kept and not operation.born and not operation.moves:
                     operation = replace(operation, born=True, deliberate=False)
+            if operation.masked and not _computed(operations, kept):  # the row was masked on purpose
+                kept = []
             reached[source] = operation
             ahead.extend(kept)
     return [reached[ordinal] for ordinal in sorted(reached)], list(leaves)
+
+
+def _computed(operations: Mapping[int, Operation], sources: Sequence[int | Leaf]) -> bool:
+    """Whether arithmetic, or a leaf that is no mask, is behind these values, and not only what was written on purpose."""
+    reached, leaves = _slice(operations, sources, cut_at_backward=False)
+    births = any(operation.born and not operation.deliberate for operation in reached)
+    return births or any(not _is_meant(leaf, ()) for leaf in leaves)
 
 
 def _in_order(leaves: Iterable[Leaf]) -> list[Leaf]:
