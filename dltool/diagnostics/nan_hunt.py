@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dltool.core.codec import dumps
 from dltool.core.measured.hunt import FirstBadStep, StepsPlanned, StepsRun
@@ -63,6 +63,8 @@ def run(target: str, options: NanHuntOptions) -> Report:
     folder = RunFolder.create(experiment.name, options.run_dir)
     found = _from_inputs(experiment, options, stop)
     report = judge_run(judgement, Measurements(found), interrupted=stop.reason == "interrupted")
+    if options.inputs_only:
+        report = _unrelated(report)
     folder.write_report(dumps(report.to_dict(), indent=2) + "\n")
     return report
 
@@ -76,3 +78,8 @@ def _from_inputs(experiment: Experiment, options: NanHuntOptions, stop: StopFlag
         bad,
         NonFinite(events=events),
     ]
+
+
+def _unrelated(report: Report) -> Report:
+    """No finding because of another: every batch was passed on its own."""
+    return replace(report, findings=tuple(replace(finding, caused_by=None) for finding in report.findings))

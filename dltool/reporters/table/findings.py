@@ -9,6 +9,7 @@ from rich.text import Text
 
 from dltool.core.finding import Finding, Where
 from dltool.reporters.numbers import trimmed
+from dltool.reporters.table.birth import birth, event_of, proof
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
 
@@ -33,15 +34,20 @@ def _title(finding: Finding, page: Page) -> Text:
 
 
 def _rows(finding: Finding, cause: Finding | None, page: Page) -> Iterator[tuple[str, Text]]:
+    event = event_of(finding, page)
     where = page.sign.dot.join(places(finding.where))
     if where:
         yield "where", said(where)
+    if event is not None:
+        yield from birth(event, page)
     if cause is not None:
         yield "because of", said(f"{cause.name} ({cause.rule})", SEVERITY_STYLE[cause.severity])
     if finding.cause is not None:
         yield "cause", said(finding.cause)
     for index, advice in enumerate(finding.advice):
         yield "fix" if index == 0 else "or", said(advice, "green")
+    if event is not None:
+        yield from proof(event, page)
     if page.verbose:
         yield from numbers("evidence", finding.evidence)
         yield from numbers("limit", finding.limit)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from dltool.core.measured.hunt import BadInputs, StepsPlanned, StepsRun
 from dltool.core.measurements import Optimisation
 from dltool.reporters.numbers import plural
 from dltool.reporters.table.page import Page
@@ -29,13 +30,27 @@ def header(page: Page) -> Iterator[RenderableType]:
     if run.interrupted:
         line.append(page.sign.dot).append("interrupted: this is what is known so far", "bold yellow")
     yield line
+    if Optimisation not in page.measured:  # else they stand beside what was trained
+        yield from (said(sentence, QUIET_STYLE) for sentence in run.assumptions)
     yield ""
 
 
 def _length(page: Page) -> str | None:
     done = page.measured.get(Optimisation)
     if done is None:
-        return None
+        return _hunted(page)
     planned = "" if done.epochs_run == done.epochs_planned else f" of {done.epochs_planned}"
     noun = "epoch" if done.epochs_planned == 1 else "epochs"
     return f"{done.epochs_run:,}{planned} {noun}, {plural(done.steps, 'step')}"
+
+
+def _hunted(page: Page) -> str | None:
+    run, planned = page.measured.get(StepsRun), page.measured.get(StepsPlanned)
+    if run is None:
+        return None
+    noun = "batch" if BadInputs in page.measured else "step"
+    return (
+        plural(run.steps, noun)
+        if planned is None or planned.steps == run.steps
+        else f"{run.steps:,} of {plural(planned.steps, noun)}"
+    )

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from dltool.core.measurements import Measurements
 from dltool.core.report import Report
 from dltool.reporters.base import Detail, Look
-from dltool.reporters.table.style import Signs
+from dltool.reporters.table.style import Signs, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,16 @@ class Page:
         return self.look.detail is Detail.VERBOSE
 
 
+@dataclass(frozen=True, slots=True)
+class OneLine:
+    """Text that stays on one line, however long: what reads it is a program."""
+
+    text: str
+
+    def __rich__(self) -> Text:
+        return said(" ".join(self.text.split()))
+
+
 def render(parts: Iterable[RenderableType], look: Look, width: int) -> str:
     """What Rich makes of the parts, one under the other, without blanks at the ends of lines."""
     console = Console(
@@ -46,5 +57,5 @@ def render(parts: Iterable[RenderableType], look: Look, width: int) -> str:
     )
     with console.capture() as captured:
         for part in parts:
-            console.print(part)
+            console.print(part, soft_wrap=isinstance(part, OneLine))
     return "\n".join(line.rstrip() for line in captured.get().split("\n"))

@@ -12,6 +12,7 @@ from dltool.reporters.base import Detail, Look
 from dltool.reporters.table.curves import curves
 from dltool.reporters.table.findings import findings
 from dltool.reporters.table.header import header
+from dltool.reporters.table.hunt import bad_inputs, hunt, one_line
 from dltool.reporters.table.layers import layers
 from dltool.reporters.table.losses import losses
 from dltool.reporters.table.page import Page, render
@@ -25,10 +26,13 @@ NARROWEST = 60
 Part = Callable[[Page], Iterator[RenderableType]]
 """A part of the page; one that has nothing to say yields nothing."""
 
+MEASURED: tuple[Part, ...] = (layers, curves, losses, training, hunt, bad_inputs)
+"""What was measured, before what is made of it."""
+
 PARTS: dict[Detail, tuple[Part, ...]] = {
-    Detail.QUIET: (findings, verdict, summary),
-    Detail.NORMAL: (header, layers, curves, losses, training, findings, verdict, summary),
-    Detail.VERBOSE: (header, layers, curves, losses, training, checks, findings, verdict, summary),
+    Detail.QUIET: (findings, one_line, verdict, summary),
+    Detail.NORMAL: (header, *MEASURED, findings, one_line, verdict, summary),
+    Detail.VERBOSE: (header, *MEASURED, checks, findings, one_line, verdict, summary),
 }
 
 

@@ -22,8 +22,8 @@ STOPPED = {
 
 
 def training(page: Page) -> Iterator[RenderableType]:
-    """Labels and sentences; only what was measured."""
-    rows = list(_rows(page))
+    """Labels and sentences; only what was measured, and nothing where nothing was trained."""
+    rows = list(_rows(page)) if Optimisation in page.measured else []
     if rows:
         yield heading("Training", page.width, page.sign)
         yield facts(rows)
