@@ -45,7 +45,7 @@ def proof(event: NonFiniteEvent, page: Page) -> Iterator[tuple[str, Text]]:
     trials = page.measured[FixTrials].trials if FixTrials in page.measured else ()
     for index, trial in enumerate(trials):
         sign, style = (page.sign.good, GOOD_STYLE) if trial.healed else (page.sign.error, "red")
-        outcome = f"finite for {plural(trial.steps, 'step')}" if trial.healed else f"bad again at step {trial.steps:,}"
+        outcome = f"{'finite for' if trial.healed else 'bad again after'} {plural(trial.steps, 'step')}"
         told = Text.assemble((f"{sign} ", style), said(trial.fix), (f": {outcome}", QUIET_STYLE))
         yield "tried" if index == 0 else "", told.append(f" ({trial.note})", QUIET_STYLE) if trial.note else told
     if Evidence in page.measured:
@@ -59,6 +59,8 @@ def tensor(facts: TensorFacts, page: Page) -> str:
     if facts.minimum is not None and facts.maximum is not None:
         same = facts.minimum == facts.maximum
         parts.append(trimmed(facts.minimum) if same else f"{trimmed(facts.minimum)} to {trimmed(facts.maximum)}")
+    if 0 in facts.shape:
+        parts.append("empty")
     bad = {"NaN": facts.nan, "inf": facts.positive_inf, "-inf": facts.negative_inf}
     if facts.zeros and (facts.minimum, facts.maximum) != (0, 0):
         parts.append(plural(facts.zeros, "zero"))

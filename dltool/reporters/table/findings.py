@@ -92,7 +92,7 @@ def places(where: Where) -> Iterator[str]:
     if where.step is not None:
         yield f"step {where.step:,}"
     if where.samples is not None:
-        yield f"samples {worded(list(where.samples))}"
+        yield f"sample{'' if len(where.samples) == 1 else 's'} {worded(list(where.samples))}"
     if where.rank is not None:
         yield f"rank {where.rank}"
     if where.file is not None:

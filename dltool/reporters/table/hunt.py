@@ -17,7 +17,7 @@ from dltool.reporters.table.style import QUIET_STYLE, facts, heading, indented, 
 
 BARS = 24
 MOST_BATCHES = 12
-MOST_SAMPLES = 16
+MOST_RUNS = 12
 MOST_LAYERS = 3
 
 
@@ -33,7 +33,8 @@ def hunt(page: Page) -> Iterator[RenderableType]:
 def _rows(page: Page) -> Iterator[tuple[str, Text]]:
     guarding, lead_up = page.measured.get(Guarding), page.measured.get(LeadUp)
     if guarding is not None:
-        yield "watched", said(_watched(guarding))
+        if page.verbose or not page.report.findings:
+            yield "watched", said(_watched(guarding))
         if guarding.skipped_steps:
             yield (
                 "skipped",
@@ -46,11 +47,9 @@ def _rows(page: Page) -> Iterator[tuple[str, Text]]:
 
 
 def _watched(guarding: Guarding) -> str:
-    every = "every step" if guarding.snapshot_every == 1 else f"every {guarding.snapshot_every:,} steps"
+    every = "each time" if guarding.snapshot_every == 1 else f"every {guarding.snapshot_every:,} steps"
     kept = f"{size(guarding.snapshot_bytes)} a copy, at most {size(guarding.kept_bytes)} kept"
-    return (
-        f"loss and gradients at every step; weights, buffers and optimizer state copied and looked through {every} ({kept})"
-    )
+    return f"loss and gradients at every step; weights, buffers and optimizer state {every} ({kept})"
 
 
 def _led_up(lead_up: LeadUp, page: Page) -> Iterator[tuple[str, Text]]:
@@ -112,10 +111,18 @@ def _table(batches: Sequence[BadInput]) -> Table:
 
 
 def _samples(samples: Sequence[int]) -> str:
+    """``3, 5, 8 to 31``."""
     if not samples:
         return "not told apart"
-    more = f" and {len(samples) - MOST_SAMPLES:,} more" if len(samples) > MOST_SAMPLES else ""
-    return ", ".join(map(str, samples[:MOST_SAMPLES])) + more
+    runs: list[list[int]] = []
+    for sample in samples:
+        if runs and sample == runs[-1][-1] + 1:
+            runs[-1].append(sample)
+        else:
+            runs.append([sample])
+    told = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    left_out = sum(len(run) for run in runs[MOST_RUNS:])
+    return ", ".join(told[:MOST_RUNS]) + (f" and {left_out:,} more" if left_out else "")
 
 
 def _born(bad: BadInput) -> str:
