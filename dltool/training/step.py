@@ -32,7 +32,9 @@ class Stepper:
         self._scaler = scaler if scaler is not None and scaler.is_enabled() else None
         self._takes_closure = needs_closure(experiment.optimizer)
         updated = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
-        self._with_gradients = list({id(p): p for p in (*self._model.parameters(), *updated)}.values())
+        self._updated = updated
+        self.with_gradients = list({id(p): p for p in (*self._model.parameters(), *updated)}.values())
+        """Parameters whose gradients are thrown away before every step."""
         self.clipping = Clipping(updated, settings.clip_value, settings.clip_norm)
         self._clips = bool(self.clipping)
         self._penalties = Penalties(self._model, settings.regularisation) or None
@@ -105,7 +107,7 @@ class Stepper:
         return total
 
     def _clear_gradients(self) -> None:
-        for parameter in self._with_gradients:
+        for parameter in self.with_gradients:
             parameter.grad = None
 
     def _plain_forward(self, batch: Batch, share: dict[str, float] | None = None) -> tuple[Nested, Tensor]:
@@ -135,7 +137,7 @@ class Stepper:
         """Unscale the gradients; when one is not finite let the scaler skip the step and lower its scale."""
         scaler: Any = self._scaler
         scaler.unscale_(self._optimizer)
-        grads = [p.grad for p in self._with_gradients if p.grad is not None]
+        grads = [p.grad for p in self._updated if p.grad is not None]
         if all(bool(torch.isfinite(grad).all()) for grad in grads):
             return False
         scaler.step(self._optimizer)
