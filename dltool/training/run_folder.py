@@ -6,6 +6,7 @@
     best.safetensors     weights of the epoch with the lowest loss
     last.safetensors     the last weights
     state.safetensors    everything that --resume needs, from one moment
+    nan/                 of a hunt: the bad batch, the state before its step, and a script that repeats it
 
 Every file is written beside its place and renamed, so that what is there is whole; only metrics.jsonl grows line by line.
 """
@@ -109,19 +110,25 @@ class RunFolder:
         path = self.path / STATE
         return state_file.read(path) if path.exists() else None
 
+    def write_file(self, name: str, write: Callable[[Path], object]) -> None:
+        """Replace ``name`` (which may be in a folder within, ``nan/batch.pt``) by what ``write`` makes at a path."""
+        with writing(self.path / name):
+            (self.path / name).parent.mkdir(exist_ok=True)
+        self._replace(name, write)
+
     def _write_text(self, name: str, text: str) -> None:
         data = text.encode()
         self._replace(name, lambda path: path.write_bytes(data))
 
     def _replace(self, name: str, write: Callable[[Path], object]) -> None:
         path = self.path / name
-        beside = path.with_name(f".{name}.tmp")
+        beside = path.with_name(f".{path.name}.tmp")
         with writing(path):
             try:
                 write(beside)
                 _to_disk(beside)
                 beside.replace(path)
-                _to_disk(self.path)
+                _to_disk(path.parent)
             finally:
                 beside.unlink(missing_ok=True)
 
