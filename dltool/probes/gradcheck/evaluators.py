@@ -1,0 +1,201 @@
+"""Losses after moving single elements of one tensor: many at once where the model allows, one by one where it does not.
+
+Three ways, each tried on the tensor in question and compared with plain evaluations before it is believed: adding to the
+output of a linear or convolutional layer what the element would add, and computing only what follows, for many elements in
+one pass (``vmap``); giving the whole model many versions of the tensor in one pass; and moving the element in place, with
+the calls before the layer replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dltool.probes.gradcheck.affine import Deltas, deltas_of
+from dltool.probes.gradcheck.point import Point
+from dltool.probes.gradcheck.replay import Call, Recording, Replay, forward_as
+from dltool.probes.nested import first_tensor, tensors
+
+CHUNK_BYTES = 1 << 23
+"""What the largest tensor of one batched pass may take: more does not fit a CPU's caches, and takes longer, not less."""
+MOST_AT_ONCE = 4096
+SAME = 1e-11
+"""Relative difference up to which two ways of computing a loss agree: rounding of some thousand operations."""
+TRIED = 3
+TRIED_OFFSET = 0.05
+
+
+class Evaluator(Protocol):
+    """Losses (without penalties) after adding ``offsets[i]`` to element ``elements[i]`` of one tensor; shape (m,)."""
+
+    at_once: int
+
+    def __call__(self, elements: Tensor, offsets: Tensor) -> Tensor:
+        """The losses."""
+
+
+class OneByOne:
+    """Moves the element in place; what ran before the layer is replayed."""
+
+    at_once = 1
+
+    def __init__(self, point: Point, name: str, replay: Replay | None = None) -> None:
+        self._point, self._leaf, self._replay = point, point.leaves[name], replay
+
+    def __call__(self, elements: Tensor, offsets: Tensor) -> Tensor:
+        """The losses, each from a pass of its own."""
+        flat = self._leaf.detach().view(-1)
+        losses = []
+        for element, offset in zip(elements.tolist(), offsets, strict=True):
+            before = flat[element].clone()
+            try:
+                flat[element] += offset
+                losses.append(self.loss())
+            finally:
+                flat[element] = before
+        return torch.stack(losses)
+
+    def loss(self) -> Tensor:
+        """The loss where the tensor stands now."""
+        if self._replay is None:
+            return self._point.loss()
+        with self._replay.once():
+            return self._point.loss()
+
+
+class Batched:
+    """One pass for many versions of the tensor."""
+
+    def __init__(self, point: Point, name: str, replay: Replay | None, largest_bytes: int) -> None:
+        self._point, self._name, self._replay = point, name, replay
+        leaf = point.leaves[name]
+        self.at_once = _fitting(max(largest_bytes, leaf.numel() * leaf.element_size()))
+
+    def __call__(self, elements: Tensor, offsets: Tensor) -> Tensor:
+        """The losses, a chunk at a time."""
+        return torch.cat([self._chunk(e, o) for e, o in _chunks(elements, offsets, self.at_once)])
+
+    def _chunk(self, elements: Tensor, offsets: Tensor) -> Tensor:
+        leaf = self._point.leaves[self._name].detach()
+        versions = leaf.reshape(1, -1).repeat(len(elements), 1)
+        versions[torch.arange(len(elements)), elements] += offsets
+        return _mapped(
+            self._point,
+            self._replay,
+            lambda version: self._point.loss_with({self._name: version}),
+            versions.reshape(len(elements), *leaf.shape),
+        )
+
+
+class ThroughOutput:
+    """One pass of what follows a layer, for many versions of its output."""
+
+    def __init__(self, point: Point, call: Call, deltas: Deltas, replay: Replay, largest_bytes: int) -> None:
+        self._point, self._call, self._deltas, self._replay = point, call, deltas, replay
+        self.at_once = _fitting(largest_bytes)
+
+    def __call__(self, elements: Tensor, offsets: Tensor) -> Tensor:
+        """The losses, a chunk at a time."""
+        return torch.cat([self._chunk(e, o) for e, o in _chunks(elements, offsets, self.at_once)])
+
+    def _chunk(self, elements: Tensor, offsets: Tensor) -> Tensor:
+        return self.losses(self._call.output + self._deltas(elements, offsets))
+
+    def losses(self, outputs: Tensor) -> Tensor:
+        """The loss for each of several outputs of the layer, (m, *shape) to (m,)."""
+
+        def loss(output: Tensor) -> Tensor:
+            with forward_as(self._call.what, self._instead(output)):
+                return self._point.loss_with({})
+
+        return _mapped(self._point, self._replay, loss, outputs)
+
+    def _instead(self, output: Tensor) -> Callable[..., Tensor]:
+        def forward(*_args: object, **_kwargs: object) -> Tensor:
+            if self._call.random_after is not None:
+                self._call.random_after.restore()
+            return output
+
+        return forward
+
+
+def _chunks(elements: Tensor, offsets: Tensor, size: int) -> zip[tuple[Tensor, Tensor]]:
+    return zip(elements.split(size), offsets.split(size), strict=True)
+
+
+def _fitting(largest_bytes: int) -> int:
+    return max(1, min(MOST_AT_ONCE, CHUNK_BYTES // max(largest_bytes, 1)))
+
+
+def _mapped(point: Point, replay: Replay | None, loss: Callable[[Tensor], Tensor], versions: Tensor) -> Tensor:
+    point.evaluations += len(versions)
+    with point.ready():
+        if replay is None:
+            return torch.vmap(loss, randomness="same")(versions).detach()
+        with replay.once():
+            return torch.vmap(loss, randomness="same")(versions).detach()
+
+
+def evaluator_for(point: Point, recording: Recording, name: str) -> Evaluator:
+    """The fastest way that gives what plain evaluations give for this tensor."""
+    generator = torch.Generator().manual_seed(0)
+    leaf = point.leaves[name]
+    direction = TRIED_OFFSET * torch.randn(leaf.shape, dtype=torch.float64, generator=generator).to(leaf.device)
+    with point.moved({name: direction}):
+        expected = point.loss()
+    replay = _replay(point, recording, name, direction, expected)
+    largest = max((t.numel() * t.element_size() for c in recording.calls for t in tensors(c.output)), default=1)
+    plain = OneByOne(point, name, replay)
+    elements = torch.randint(leaf.numel(), (TRIED,), generator=generator).to(leaf.device)
+    offsets = torch.tensor([TRIED_OFFSET, -TRIED_OFFSET, 0.0], dtype=torch.float64, device=leaf.device)
+    wanted = plain(elements, offsets)
+    through = _through_output(point, recording, name, direction, expected, largest)
+    batched = Batched(point, name, replay, largest)
+    return next((way for way in (through, batched) if way is not None and _works(way, elements, offsets, wanted)), plain)
+
+
+def _works(way: Evaluator, elements: Tensor, offsets: Tensor, wanted: Tensor) -> bool:
+    """Whether a batched way gives the losses that were found one by one; an operator may refuse to be batched."""
+    try:
+        return _same(way(elements, offsets), wanted)
+    except Exception:  # noqa: BLE001 - whatever vmap cannot do (in-place writes, .item(), numpy) is done one by one
+        return False
+
+
+def _same(found: Tensor, wanted: Tensor) -> bool:
+    return bool(((found - wanted).abs() <= SAME * wanted.abs().clamp_min(1e-3)).all())
+
+
+def _replay(point: Point, recording: Recording, name: str, direction: Tensor, expected: Tensor) -> Replay | None:
+    """What ran before the tensor was first used, if nothing in it depends on the tensor after all."""
+    owner = name.rpartition(".")[0]
+    first = next((c for c in recording.calls if c.path == owner), None) if name in point.parameters else None
+    if first is None:
+        return None
+    replay = Replay(recording, first.start)
+    with point.moved({name: direction}), replay.once():
+        return replay if _same(point.loss(), expected) else None
+
+
+def _through_output(
+    point: Point, recording: Recording, name: str, direction: Tensor, expected: Tensor, largest_bytes: int
+) -> ThroughOutput | None:
+    """For a plain layer that is called once, if all that the tensor does goes through its output."""
+    owner, _, own = name.rpartition(".")
+    calls = [c for c in recording.calls if c.path == owner] if name in point.parameters else []
+    if len(calls) != 1 or not calls[0].args or calls[0].what._forward_hooks:  # noqa: SLF001 - hooks would see it twice
+        return None
+    call = calls[0]
+    deltas = deltas_of(call.what, own, call.args[0], first_tensor(call.output))
+    if deltas is None:
+        return None
+    way = ThroughOutput(point, call, deltas, Replay(recording, call.start), largest_bytes)
+    with point.moved({name: direction}), torch.no_grad(), point.lifting():
+        output = call.what(*call.args, **call.kwargs)
+    try:
+        return way if _same(way.losses(output.unsqueeze(0))[0], expected) else None
+    except Exception:  # noqa: BLE001 - as in _works
+        return None
