@@ -28,8 +28,12 @@ from dltool.rules.gradients.exploding_gradient import ExplodingGradient
 from dltool.rules.gradients.parameter_not_optimised import ParameterNotOptimised
 from dltool.rules.gradients.parameter_without_gradient import ParameterWithoutGradient
 from dltool.rules.gradients.vanishing_gradient import VanishingGradient
+from dltool.rules.initialisation.exploding_activations import ExplodingActivations
+from dltool.rules.initialisation.exploding_gradients_at_init import ExplodingGradientsAtInit
 from dltool.rules.initialisation.surprising_initial_loss import SurprisingInitialLoss
 from dltool.rules.initialisation.symmetric_units import SymmetricUnitsAtStart
+from dltool.rules.initialisation.vanishing_activations import VanishingActivations
+from dltool.rules.initialisation.vanishing_gradients_at_init import VanishingGradientsAtInit
 from dltool.rules.nonfinite.non_finite_backward import NonFiniteBackward
 from dltool.rules.nonfinite.non_finite_buffer import NonFiniteBuffer
 from dltool.rules.nonfinite.non_finite_forward import NonFiniteForward
@@ -54,6 +58,10 @@ RULES: tuple[type[Rule], ...] = (
     MissingClass,
     ClassImbalance,
     ShuffledLabels,
+    VanishingActivations,
+    ExplodingActivations,
+    VanishingGradientsAtInit,
+    ExplodingGradientsAtInit,
     SymmetricUnitsAtStart,
     SurprisingInitialLoss,
     VanishingGradient,

@@ -14,7 +14,8 @@ class SymmetricUnitsAtStart(Rule):
     """Units of a layer start alike, get the same gradient, and so stay alike for ever.
 
     What it measures: how many units of a layer hold distinct weights at the start, how many get distinct gradients
-    there, and how many are distinct at the end. It fires when at most `distinct` of them are, in all three.
+    there, and how many are distinct at the end (for `init-stats`: after one step). It fires when at most `distinct` of them
+    are, in all three.
 
     Why it is bad: a layer of identical units is a layer of one unit, however wide.
 
@@ -30,7 +31,7 @@ class SymmetricUnitsAtStart(Rule):
     id = "INI105"
     name = "symmetric-units"
     severity = Severity.ERROR
-    needs = (Symmetry, Parameters)
+    needs = (Symmetry,)
     thresholds: ClassVar[tuple[Threshold, ...]] = (
         Threshold(
             name="distinct",
@@ -40,6 +41,8 @@ class SymmetricUnitsAtStart(Rule):
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
+        "vanishing-activations",
+        "vanishing-gradients-at-init",
         "dead-relu",
         "saturated-activation",
         "collapsed-representation",
@@ -51,13 +54,14 @@ class SymmetricUnitsAtStart(Rule):
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
-        if measured[Parameters].steps < 1:
+        known = measured.get(Parameters)
+        if known is not None and known.steps < 1:
             return Skip("no optimizer step was taken, so whether the units part is not known")
-        trainable = {p.name for p in measured[Parameters].parameters if p.requires_grad}
+        frozen = set() if known is None else {p.name for p in known.parameters if not p.requires_grad}
         return [
             self.finding(
-                f"the {layer.units} units of layer {layer.module} start alike and get the same gradient; at the end "
-                f"{_at_the_end(layer.distinct_weights_last)}",
+                f"the {layer.units} units of layer {layer.module} start alike and get the same gradient; "
+                f"{'after one step' if known is None else 'at the end'} {_at_the_end(layer.distinct_weights_last)}",
                 where=Where(phase="parameter", module=layer.module, parameter=layer.parameter),
                 cause="a constant initialisation: nothing tells the units apart",
                 evidence={
@@ -70,7 +74,7 @@ class SymmetricUnitsAtStart(Rule):
                 advice=("initialise with random numbers: kaiming_normal for ReLU, xavier_normal for tanh and sigmoid",),
             )
             for layer in measured[Symmetry].layers
-            if layer.parameter in trainable and self._alike(layer)
+            if layer.parameter not in frozen and self._alike(layer)
         ]
 
     def _alike(self, layer: SymmetricUnits) -> bool:
