@@ -54,6 +54,11 @@ class Feed:
         self._groups[step] = group
         return group
 
+    def kept(self, step: int) -> Sequence[Batch]:
+        """The batches of ``step`` where they are still there; nothing is read for it."""
+        group = self._groups.get(step)
+        return () if group is None else group.kept
+
     def forget(self, before_step: int) -> None:
         """Keep no batches of earlier steps."""
         for step in [step for step in self._groups if step < before_step]:
