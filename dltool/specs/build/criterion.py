@@ -51,11 +51,11 @@ class UserTerm:
     kind = "custom"
 
     def __init__(self, function: Callable[[Nested, Nested], Tensor]) -> None:
-        self._function = function
+        self.function = function
 
     def value(self, output: Nested, target: Nested) -> Tensor:
         """What the callable returns; a MisfitError where that is no scalar."""
-        value: Any = self._function(output, target)
+        value: Any = self.function(output, target)
         if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
             found = f"{value.dtype}, shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise MisfitError("the loss must be one number in a tensor", value=found, expected="a real scalar")
