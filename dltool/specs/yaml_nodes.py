@@ -79,7 +79,7 @@ def parse(text: str, file: str) -> Node | None:
     """
     text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     try:
-        document = _compose(text)
+        document = compose(text)
     except yaml.reader.ReaderError as error:
         at = _place(text, error.position, file)
         problem = Problem(message="a character that YAML does not allow", location=at, value=f"{error.character:#04x}")
@@ -107,7 +107,8 @@ def scalar(text: str) -> Scalar:
     return text
 
 
-def _compose(text: str) -> yaml.Node | None:
+def compose(text: str) -> yaml.Node | None:
+    """PyYAML's own nodes, with the marks of where each begins and ends; None when there is nothing but comments."""
     loader: Any = _Loader(text)
     try:
         loader.get_event()
