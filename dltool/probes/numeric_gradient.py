@@ -19,8 +19,8 @@ Values = Callable[[Tensor, Tensor], Tensor]
 """(lines, offsets), each of shape (m,), to the function's value at ``offsets[i]`` along line ``lines[i]``; shape (m,)."""
 
 EPSILON = torch.finfo(torch.float64).eps
-STEP = EPSILON ** (1 / 3)
-"""The first step, relative to the size of what is moved."""
+STEP = 4 * EPSILON ** (1 / 3)
+"""The first step, relative to the size of what is moved; the factor because losses of networks bend little over a weight."""
 FACTORS = (100.0, 10.0, 1.0, 0.1, 0.01, 0.001)
 AGREES = 1e-6
 """Relative disagreement, and difference of the slopes to both sides, above which a line is looked at more closely."""

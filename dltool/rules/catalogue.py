@@ -25,6 +25,8 @@ from dltool.rules.fit.plateau import Plateau
 from dltool.rules.fit.underfitting import Underfitting
 from dltool.rules.gradients.batch_mixing import BatchMixing
 from dltool.rules.gradients.exploding_gradient import ExplodingGradient
+from dltool.rules.gradients.gradient_mismatch import GradientMismatch
+from dltool.rules.gradients.nondifferentiable_point import NondifferentiablePoint
 from dltool.rules.gradients.parameter_not_optimised import ParameterNotOptimised
 from dltool.rules.gradients.parameter_without_gradient import ParameterWithoutGradient
 from dltool.rules.gradients.vanishing_gradient import VanishingGradient
@@ -64,6 +66,8 @@ RULES: tuple[type[Rule], ...] = (
     ExplodingGradientsAtInit,
     SymmetricUnitsAtStart,
     SurprisingInitialLoss,
+    GradientMismatch,
+    NondifferentiablePoint,
     VanishingGradient,
     ExplodingGradient,
     ParameterWithoutGradient,

@@ -112,10 +112,14 @@ def _faults(
     try:
         with torch.enable_grad():
             value = total()
-            gradients = iter(torch.autograd.grad(value, leaves, allow_unused=True) if value.requires_grad else [None] * len(leaves))
-        noise = 16 * EPSILON * sum(float(w.norm()) for w in weights) + EPSILON * abs(float(value))
-        base = float(value)
-        found = [_check(total, name, group, [next(gradients) for _ in group], base, noise, generator) for name, group in groups]
+            gradients = iter(
+                torch.autograd.grad(value, leaves, allow_unused=True) if value.requires_grad else [None] * len(leaves)
+            )
+        base = float(value.detach())
+        noise = 16 * EPSILON * sum(float(w.norm()) for w in weights) + EPSILON * abs(base)
+        found = [
+            _check(total, name, group, [next(gradients) for _ in group], base, noise, generator) for name, group in groups
+        ]
     except Exception:  # noqa: BLE001 - a call that depends on more than its arguments is not judged on its own
         return []
     return [fault for fault in found if fault is not None]

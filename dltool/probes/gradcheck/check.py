@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -104,7 +103,9 @@ class Check:
         generator = torch.Generator().manual_seed(self.seed)
         leaves = self.point.leaves
         direction = {
-            n: NOISE_SPACING * size_of(leaf) * torch.randn(leaf.shape, dtype=torch.float64, generator=generator).to(leaf.device)
+            n: NOISE_SPACING
+            * size_of(leaf)
+            * torch.randn(leaf.shape, dtype=torch.float64, generator=generator).to(leaf.device)
             for n, leaf in leaves.items()
         }
         near = [self.point.loss_at({n: k * u for n, u in direction.items()}) for k in range(NOISE_POINTS)]
@@ -166,7 +167,9 @@ class Check:
                     there[name].append(
                         math.nan
                         if bool(projection.slopes.kink.any())
-                        else projected_record(name, self.point.leaves[name], check.gradients[name], projection).relative_error
+                        else projected_record(
+                            name, self.point.leaves[name], check.gradients[name], projection
+                        ).relative_error
                     )
         for name, errors in there.items():
             record = self.records[name]

@@ -19,7 +19,7 @@ from dltool.probes.gradcheck.point import Point
 from dltool.probes.gradcheck.replay import Call, Recording, Replay, forward_as
 from dltool.probes.nested import first_tensor, tensors
 
-CHUNK_BYTES = 1 << 23
+CHUNK_BYTES = 1 << 21
 """What the largest tensor of one batched pass may take: more does not fit a CPU's caches, and takes longer, not less."""
 MOST_AT_ONCE = 4096
 SAME = 1e-11
@@ -147,7 +147,7 @@ def evaluator_for(point: Point, recording: Recording, name: str) -> Evaluator:
     with point.moved({name: direction}):
         expected = point.loss()
     replay = _replay(point, recording, name, direction, expected)
-    largest = max((t.numel() * t.element_size() for c in recording.calls for t in tensors(c.output)), default=1)
+    largest = _largest_bytes(recording, name)
     plain = OneByOne(point, name, replay)
     elements = torch.randint(leaf.numel(), (TRIED,), generator=generator).to(leaf.device)
     offsets = torch.tensor([TRIED_OFFSET, -TRIED_OFFSET, 0.0], dtype=torch.float64, device=leaf.device)
@@ -155,6 +155,14 @@ def evaluator_for(point: Point, recording: Recording, name: str) -> Evaluator:
     through = _through_output(point, recording, name, direction, expected, largest)
     batched = Batched(point, name, replay, largest)
     return next((way for way in (through, batched) if way is not None and _works(way, elements, offsets, wanted)), plain)
+
+
+def _largest_bytes(recording: Recording, name: str) -> int:
+    """The largest output of the layer that the tensor belongs to and of those that follow it."""
+    owner = name.rpartition(".")[0]
+    start = min((call.start for call in recording.calls if call.path == owner), default=0)
+    sizes = (t.numel() * t.element_size() for c in recording.calls if c.start >= start for t in tensors(c.output))
+    return max(sizes, default=1)
 
 
 def _works(way: Evaluator, elements: Tensor, offsets: Tensor, wanted: Tensor) -> bool:

@@ -107,7 +107,11 @@ def _normal(leaf: Tensor, generator: torch.Generator) -> Tensor:
 
 def _inner(gradients: Mapping[str, Tensor | None], direction: Mapping[str, Tensor]) -> Tensor:
     parts = [(direction[n] * g).sum() for n, g in gradients.items() if g is not None]
-    return torch.stack(parts).sum() if parts else torch.zeros((), dtype=torch.float64, device=next(iter(direction.values())).device)
+    return (
+        torch.stack(parts).sum()
+        if parts
+        else torch.zeros((), dtype=torch.float64, device=next(iter(direction.values())).device)
+    )
 
 
 def projected_record(name: str, leaf: Tensor, gradient: Tensor | None, projection: Projection) -> GradientRecord:
