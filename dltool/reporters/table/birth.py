@@ -12,6 +12,7 @@ from dltool.core.measurements import NonFinite, NonFiniteEvent, TensorFacts
 from dltool.reporters.numbers import plural, trimmed
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import GOOD_STYLE, QUIET_STYLE, said
+from dltool.reporters.table.words import worded
 
 MOST_INPUTS = 4
 """Inputs of an operator that are shown; the rest is in the JSON report."""
@@ -78,6 +79,6 @@ def _computed(event: NonFiniteEvent) -> str:
 
 def _details(event: NonFiniteEvent) -> Iterator[tuple[str, Text]]:
     given = {"aten": event.aten, "gradient of": event.forward_op, "from": event.source, **event.arguments, **event.settings}
-    told = ", ".join(f"{name} {trimmed(v) if isinstance(v, float) else v}" for name, v in given.items() if v is not None)
+    told = ", ".join(f"{name.replace('_', ' ')} {worded(value)}" for name, value in given.items() if value is not None)
     if told:
         yield "details", said(told)

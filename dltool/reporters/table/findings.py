@@ -8,10 +8,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from dltool.core.finding import Finding, Where
-from dltool.reporters.numbers import trimmed
 from dltool.reporters.table.birth import birth, event_of, proof
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
+from dltool.reporters.table.words import worded
 
 
 def findings(page: Page) -> Iterator[RenderableType]:
@@ -63,20 +63,6 @@ def _of(key: str, value: object) -> str:
     if key.endswith("interval") and isinstance(value, list | tuple) and len(value) == 2:
         return f"{worded(value[0])} to {worded(value[1])}"
     return worded(value)
-
-
-def worded(value: object) -> str:
-    """A value of evidence as a person writes it; long lists are cut and counted."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, float):
-        return trimmed(value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {worded(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        more = f" and {len(value) - 8} more" if len(value) > 8 else ""
-        return ", ".join(worded(item) for item in value[:8]) + more
-    return str(value)
 
 
 def places(where: Where) -> Iterator[str]:
