@@ -21,6 +21,7 @@ import typer
 from dltool.cli.console import say, say_problems
 from dltool.cli.emit import BUG, INTERRUPTED, USER_ERROR
 from dltool.cli.explain import explain
+from dltool.cli.gradcheck import gradcheck
 from dltool.cli.lr_find import lr_find
 from dltool.cli.nan_hunt import nan_hunt
 from dltool.cli.new import new
@@ -43,6 +44,7 @@ app = typer.Typer(
     epilog=EPILOG,
 )
 app.command(short_help="Does it learn, and if not, what stops it?")(train)
+app.command(short_help="Are the analytic gradients right?")(gradcheck)
 app.command(short_help="Where does the first NaN or Inf come from?")(nan_hunt)
 app.command(short_help="Which learning rate?")(lr_find)
 app.command(short_help="Write a starter spec that trains as it is.")(new)

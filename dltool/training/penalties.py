@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,18 @@ def is_weight(module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
     return weight and not isinstance(module, NORMALISATIONS)
 
 
+def penalised(model: nn.Module, settings: Regularisation) -> Iterator[tuple[str, nn.Parameter, float]]:
+    """Every weight that a penalty acts on, once: its name, the weight, and its coefficient of l2."""
+    seen: set[int] = set()
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(prefix, recurse=False):
+            l2 = settings.layer_l2.get(name, settings.l2)
+            wanted = l2 or settings.l1
+            if wanted and id(parameter) not in seen and is_weight(module, name.rpartition(".")[2], parameter):
+                seen.add(id(parameter))
+                yield name, parameter, l2
+
+
 class Penalties:
     """Adds the slopes of l1 · ‖w‖₁ and l2 / 2 · ‖w‖², l1 · sign(w) and l2 · w, straight to the gradients.
 
@@ -27,14 +41,8 @@ class Penalties:
     def __init__(self, model: nn.Module, settings: Regularisation) -> None:
         self._l1 = settings.l1
         self._groups: dict[float, list[Tensor]] = {}
-        seen: set[int] = set()
-        for prefix, module in model.named_modules():
-            for name, parameter in module.named_parameters(prefix, recurse=False):
-                l2 = settings.layer_l2.get(name, settings.l2)
-                wanted = l2 or settings.l1
-                if wanted and id(parameter) not in seen and is_weight(module, name.rpartition(".")[2], parameter):
-                    seen.add(id(parameter))
-                    self._groups.setdefault(l2, []).append(parameter)
+        for _, parameter, l2 in penalised(model, settings):
+            self._groups.setdefault(l2, []).append(parameter)
 
     def __bool__(self) -> bool:
         return bool(self._groups)

@@ -29,6 +29,8 @@ NOISE_SPACING = 1e-10
 JITTER = 1e-3
 """How far, relative to its size, everything is moved to see whether a disagreement is one of the point alone."""
 JITTERED = 2
+NEGLIGIBLE = 1e-5
+"""Share of the largest gradient's norm below which a gradient (of a bias before batch norm) is rounding."""
 
 
 @dataclass(slots=True)
@@ -223,11 +225,10 @@ def check_point(
 
 
 def precision_errors(own: Mapping[str, Tensor | None], double: Mapping[str, Tensor | None]) -> dict[str, float]:
-    """Relative error of each gradient computed in another precision, where both are there."""
-    errors = {}
-    for name, exact in double.items():
-        given = own.get(name)
-        if exact is not None and given is not None:
-            total = float(given.norm()) + float(exact.norm())
-            errors[name] = float((given - exact).norm()) / total if total else 0.0
-    return errors
+    """Relative error of each gradient computed in another precision; none for gradients that are rounding themselves."""
+    pairs = {name: (own.get(name), exact) for name, exact in double.items() if exact is not None}
+    norms = {
+        name: (float((a - n).norm()), float(a.norm()), float(n.norm())) for name, (a, n) in pairs.items() if a is not None
+    }
+    largest = max((norm for _, _, norm in norms.values()), default=0.0)
+    return {name: apart / (a + n) for name, (apart, a, n) in norms.items() if n > NEGLIGIBLE * largest}

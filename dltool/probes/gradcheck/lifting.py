@@ -20,14 +20,27 @@ CASTS: frozenset[Any] = frozenset({Tensor.float, Tensor.half, Tensor.bfloat16})
 @contextmanager
 def double_by_default() -> Iterator[None]:
     """Within the block ``torch.zeros(n)`` makes float64, and torch's fused transformer path (eval mode alone) is off."""
-    before, fused = torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled()
+    with _defaults(torch.float64, fused=False):
+        yield
+
+
+@contextmanager
+def single_by_default() -> Iterator[None]:
+    """Within the block, inside one of ``double_by_default``, things are as torch has them: training goes on as ever."""
+    with _defaults(torch.float32, fused=True):
+        yield
+
+
+@contextmanager
+def _defaults(dtype: torch.dtype, *, fused: bool) -> Iterator[None]:
+    before, fused_before = torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled()
     try:
-        torch.set_default_dtype(torch.float64)
-        torch.backends.mha.set_fastpath_enabled(value=False)
+        torch.set_default_dtype(dtype)
+        torch.backends.mha.set_fastpath_enabled(value=fused)
         yield
     finally:
         torch.set_default_dtype(before)
-        torch.backends.mha.set_fastpath_enabled(value=fused)
+        torch.backends.mha.set_fastpath_enabled(value=fused_before)
 
 
 class Lifted(TorchFunctionMode):

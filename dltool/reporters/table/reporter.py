@@ -11,6 +11,7 @@ from dltool.core.report import Report
 from dltool.reporters.base import Detail, Look
 from dltool.reporters.table.curves import curves
 from dltool.reporters.table.findings import findings
+from dltool.reporters.table.gradients import gradients
 from dltool.reporters.table.header import header
 from dltool.reporters.table.hunt import bad_inputs, hunt, one_line
 from dltool.reporters.table.layers import layers
@@ -26,7 +27,7 @@ NARROWEST = 60
 Part = Callable[[Page], Iterator[RenderableType]]
 """A part of the page; one that has nothing to say yields nothing."""
 
-MEASURED: tuple[Part, ...] = (layers, curves, losses, training, hunt, bad_inputs)
+MEASURED: tuple[Part, ...] = (layers, curves, losses, training, hunt, bad_inputs, gradients)
 """What was measured, before what is made of it."""
 
 PARTS: dict[Detail, tuple[Part, ...]] = {

@@ -19,6 +19,7 @@ from dltool.core.measured.gradcheck import (
 )
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.gradients.compared import not_compared
 
 SOURCE = "CS231n notes, neural-networks-3, Gradient checks: above 1e-2 is probably wrong, 1e-7 and less is right"
 MOST_NAMED = 5
@@ -53,10 +54,7 @@ class GradientMismatch(Rule):
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
-        compared = [point for point in measured[CheckedPoints].points if point.relative_errors]
-        if not compared:
-            return Skip(_why_not(measured[CheckedPoints]))
-        return list(self._findings(measured))
+        return not_compared(measured[CheckedPoints]) or list(self._findings(measured))
 
     def _findings(self, measured: Measurements) -> Iterator[Finding]:
         inputs = measured.get(CheckedInputs)
@@ -106,14 +104,6 @@ class GradientMismatch(Rule):
             limit={key: self.limits[key] for key in ("wrong", "suspicious")},
             advice=_advice(worst, culprit),
         )
-
-
-def _why_not(points: CheckedPoints) -> str:
-    for point in points.points:
-        if not point.deterministic:
-            place = "" if point.unsteady_module is None else f", first in module {point.unsteady_module or '(the model)'}"
-            return f"the loss is not deterministic: the same weights gave losses {point.repeat_difference:.2g} apart{place}"
-    return "the loss is not finite where it was to be checked" if points.points else "no point was checked"
 
 
 def _cause(worst: GradientRecord, culprit: Culprit | None) -> str:

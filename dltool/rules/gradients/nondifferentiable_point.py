@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.gradcheck import CheckedInputs, CheckedParameters, GradientRecord
+from dltool.core.measured.gradcheck import CheckedInputs, CheckedParameters, CheckedPoints, GradientRecord
 from dltool.core.measurements import Measurements
-from dltool.rules.base import Rule
+from dltool.rules.base import Rule, Skip
+from dltool.rules.gradients.compared import not_compared
 
 
 class NondifferentiablePoint(Rule):
@@ -30,16 +31,16 @@ class NondifferentiablePoint(Rule):
     id = "GRD102"
     name = "nondifferentiable-point"
     severity = Severity.INFO
-    needs = (CheckedParameters,)
+    needs = (CheckedParameters, CheckedPoints)
 
-    def judge(self, measured: Measurements) -> Iterable[Finding]:
+    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         inputs = measured.get(CheckedInputs)
         records = {**measured[CheckedParameters].parameters, **({} if inputs is None else inputs.inputs)}
         by_module: dict[str, dict[str, GradientRecord]] = {}
         for name, record in records.items():
             if record.kinks or record.only_at_point:
                 by_module.setdefault(record.module, {})[name] = record
-        return list(self._findings(by_module.values()))
+        return not_compared(measured[CheckedPoints]) or list(self._findings(by_module.values()))
 
     def _findings(self, groups: Iterable[dict[str, GradientRecord]]) -> Iterator[Finding]:
         for group in groups:
