@@ -1,0 +1,194 @@
+"""Which suspect began the damage: the earliest whose repair, and nothing else, makes the step come out good.
+
+Every try is a repeat of the very step, bit for bit but for what was repaired. Leaves come first, in the order in which a
+step meets them, then births in the order in which they ran, and what was meant to be bad (a mask) last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from dltool.diagnostics.hunt.blame import OutOfTriesError
+from dltool.diagnostics.hunt.minimal import earliest_needed
+from dltool.diagnostics.hunt.repairs import Repair, left_by_mend_first
+from dltool.diagnostics.hunt.traced import mending
+from dltool.diagnostics.hunt.trials import Trials
+from dltool.probes.finite import is_allowed
+from dltool.probes.trace.record import Leaf, Suspect
+from dltool.training.patrol import Caught
+
+MOST_REPEATS = 16
+"""Repeats of the step that a proof may cost; with one suspect it is two, with two at most five."""
+
+ORDER = ("input", "target", "parameter", "buffer", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The suspect that began the damage.
+
+    ``proof`` says in words what was mended to heal the step, or why nothing is proven; ``healed`` whether it was.
+    ``repeats`` of the step were made.
+    """
+
+    suspect: Suspect
+    proof: str
+    healed: bool
+    repeats: int
+
+
+def find_cause(caught: Caught, suspects: Sequence[Suspect]) -> Cause | None:
+    """The earliest suspect whose repair heals the step; of several that must be mended together, the earliest of them.
+
+    At most ``MOST_REPEATS`` repeats are made, and the walk is back at ``caught.moment`` afterwards. Healed is what was
+    caught first: the loss, else the gradients, else what the update wrote, else the buffers.
+
+    Returns:
+        None where there is no suspect.
+    """
+    if not suspects:
+        return None
+    try:
+        return _Inquiry(caught).examine(suspects)
+    finally:
+        caught.walk.go_back(caught.moment)
+
+
+class _Inquiry:
+    def __init__(self, caught: Caught) -> None:
+        self._caught = caught
+        self._experiment = caught.walk.experiment
+        self._batches = caught.batches
+        self._trials = Trials(caught, MOST_REPEATS)
+        self._known: dict[Repair, bool] = {}
+
+    def examine(self, suspects: Sequence[Suspect]) -> Cause:
+        ordered = _ordered(suspects)
+        uses_mending = any(suspect.operations for suspect in ordered)
+        if not self._trials.is_bad(context=mending(self._caught.walk, frozenset()) if uses_mending else None):
+            return self._unproven(ordered, "repeated without any change, the step came out good")
+        groups: list[list[Suspect]] = []
+        try:
+            groups = _grouped(self._masks_last(ordered))
+            needed = earliest_needed(len(groups), lambda chosen: self._heals(_all_of(groups, chosen)))
+            if not needed:
+                return self._unproven(ordered, "no repair made the step come out good")
+            others = _all_of(groups, needed[1:])
+            first = self._first_needed(groups[needed[0]], others)
+        except OutOfTriesError:
+            return self._undecided(groups or [ordered])
+        return self._cause(first, self._story(first, groups[needed[0]], others), healed=True)
+
+    def _heals(self, suspects: Sequence[Suspect], *, partial: bool = False) -> bool:
+        repair = Repair.of(suspects, partial=partial)
+        if repair not in self._known:
+            self._known[repair] = not self._trials.is_bad(
+                repair.batches(self._batches),
+                edit=(lambda: repair.edit(self._experiment)) if repair.held else None,
+                context=mending(self._caught.walk, repair.ordinals) if repair.ordinals else None,
+            )
+        return self._known[repair]
+
+    def _masks_last(self, suspects: Sequence[Suspect]) -> list[Suspect]:
+        """Infinities that do no harm as long as not all of a row are such are a mask: something else went wrong with it."""
+        if len(suspects) == 1:
+            return list(suspects)
+        masks = [suspect for suspect in suspects if self._acts_as_mask(suspect)]
+        allowed = self._experiment.allow_nonfinite
+        return sorted(suspects, key=lambda suspect: suspect in masks or _meant(suspect, allowed))
+
+    def _acts_as_mask(self, suspect: Suspect) -> bool:
+        leaf = suspect.leaf
+        if leaf is None or not _could_be_mask(leaf):
+            return False
+        self._caught.walk.go_back(self._caught.moment)  # what the leaf holds now may be of after the step
+        return left_by_mend_first(self._experiment, leaf, self._batches) and self._heals([suspect], partial=True)
+
+    def _first_needed(self, group: Sequence[Suspect], others: Sequence[Suspect]) -> Suspect:
+        """Of leaves of one kind the first without whose repair the step stays bad."""
+        kept = list(group)
+        for suspect in group[:-1]:
+            without = [other for other in kept if other is not suspect]
+            if not self._heals([*without, *others]):
+                return suspect
+            kept = without
+        return kept[0]
+
+    def _undecided(self, groups: Sequence[Sequence[Suspect]]) -> Cause:
+        """Out of tries: of what has healed so far, the smallest."""
+        everything = [suspect for group in groups for suspect in group]
+        healing = [r for r, heals in self._known.items() if heals and not r.partial]
+        best = min(healing, key=lambda r: len(r.given) + len(r.held) + len(r.ordinals), default=None)
+        if best is None:
+            return self._unproven(everything, f"{self._trials.done} repeats were not enough")
+        first = next(suspect for suspect in everything if _is_in(suspect, best))
+        return self._cause(first, f"with {_named(first)} and others mended, the step comes out good", healed=True)
+
+    def _story(self, first: Suspect, group: Sequence[Suspect], others: Sequence[Suspect]) -> str:
+        """What was mended, in words."""
+        together = [suspect for suspect in group if suspect is not first] + list(others)
+        if not together or self._known.get(Repair.of([first])):
+            return f"with {_named(first)} mended, and nothing else changed, the step comes out good"
+        more = _named(together[0]) if len(together) == 1 else f"{len(together)} more"
+        return f"with {_named(first)} and {more} mended, the step comes out good; with fewer it does not"
+
+    def _unproven(self, suspects: Sequence[Suspect], why: str) -> Cause:
+        return self._cause(suspects[0], f"nothing is proven: {why}", healed=False)
+
+    def _cause(self, suspect: Suspect, proof: str, *, healed: bool) -> Cause:
+        return Cause(suspect, proof, healed, self._trials.done)
+
+
+def _ordered(suspects: Iterable[Suspect]) -> list[Suspect]:
+    def place(suspect: Suspect) -> tuple[int, int]:
+        leaf = suspect.leaf
+        if leaf is not None and leaf.kind in ORDER:
+            return ORDER.index(leaf.kind), 0
+        return len(ORDER), suspect.operations[0].ordinal if suspect.operations else -1
+
+    return sorted(suspects, key=place)
+
+
+def _grouped(suspects: Sequence[Suspect]) -> list[list[Suspect]]:
+    """Leaves of one kind that follow each other are tried as one, every birth by itself."""
+
+    def kind(pair: tuple[int, Suspect]) -> str | int:
+        place, suspect = pair
+        return place if suspect.leaf is None else f"{suspect.leaf.kind} {suspect.last_resort}"
+
+    return [[suspect for _, suspect in group] for _, group in groupby(enumerate(suspects), key=kind)]
+
+
+def _all_of(groups: Sequence[Sequence[Suspect]], chosen: Iterable[int]) -> list[Suspect]:
+    return [suspect for i in sorted(chosen) for suspect in groups[i]]
+
+
+def _could_be_mask(leaf: Leaf) -> bool:
+    return leaf.kind != "state" and not leaf.facts.nan
+
+
+def _meant(suspect: Suspect, allow: Sequence[str]) -> bool:
+    """Whether it is a last resort for another reason than that it looks like a mask, which is tried instead."""
+    leaf = suspect.leaf
+    if leaf is None or not _could_be_mask(leaf) or leaf.facts.positive_inf:
+        return suspect.last_resort
+    return is_allowed(leaf.name, allow)
+
+
+def _is_in(suspect: Suspect, repair: Repair) -> bool:
+    leaves = {*repair.given, *repair.held}
+    return suspect.leaf in leaves or any(o.ordinal in repair.ordinals for o in suspect.operations)
+
+
+def _named(suspect: Suspect) -> str:
+    leaf = suspect.leaf
+    if leaf is not None:
+        return {"input": "the input", "target": "the target", "state": f"the optimizer's {leaf.name}"}.get(
+            leaf.kind, f"{leaf.kind} {leaf.name}"
+        )
+    operation = suspect.operations[0]
+    line = f" ({Path(operation.file).name}:{operation.line})" if operation.file is not None else ""
+    return f"the result of {operation.op}{line}"
