@@ -6,13 +6,17 @@ import time
 from dataclasses import dataclass, replace
 
 from dltool.core.codec import dumps
-from dltool.core.measured.hunt import FirstBadStep, StepsPlanned, StepsRun
+from dltool.core.measured.hunt import Evidence, FirstBadStep, StepsPlanned, StepsRun
 from dltool.core.measurements import Measurements, NonFinite, Section
 from dltool.core.report import Report
+from dltool.diagnostics.hunt.evidence import write_evidence
+from dltool.diagnostics.hunt.examine import first_guilty
+from dltool.diagnostics.hunt.fix_check import try_fixes
 from dltool.diagnostics.hunt.inputs import pass_inputs
 from dltool.diagnostics.judgement import Judgement, judge_run
 from dltool.specs.target import SPEC_SUFFIXES, open_target
 from dltool.training.experiment import Experiment
+from dltool.training.patrol import Patrol
 from dltool.training.progress import Progress
 from dltool.training.run_folder import RunFolder
 from dltool.training.stop import StopFlag
@@ -57,16 +61,40 @@ def run(target: str, options: NanHuntOptions) -> Report:
         device=options.device,
         steps=steps,
         allow_import=options.allow_import,
+        try_first=options.inputs_only,
     )
     judgement = Judgement("nan-hunt", experiment, select=options.select, ignore=options.ignore, started_s=started_s)
     judge_run(judgement, Measurements())  # a selector that means nothing is told before the work
     folder = RunFolder.create(experiment.name, options.run_dir)
-    found = _from_inputs(experiment, options, stop)
+    if options.inputs_only:
+        found = _from_inputs(experiment, options, stop)
+    else:
+        found = _from_steps(experiment, options, stop, folder)
     report = judge_run(judgement, Measurements(found), interrupted=stop.reason == "interrupted")
     if options.inputs_only:
         report = _unrelated(report)
     folder.write_report(dumps(report.to_dict(), indent=2) + "\n")
     return report
+
+
+def _from_steps(experiment: Experiment, options: NanHuntOptions, stop: StopFlag, folder: RunFolder) -> list[Section]:
+    with Patrol(experiment, snapshot_every=options.snapshot_every, progress=options.progress, stop=stop) as patrol:
+        guilty = first_guilty(patrol)
+        sections: list[Section] = [
+            StepsRun(steps=patrol.steps_run),
+            StepsPlanned(steps=patrol.walk.steps_planned),
+            FirstBadStep(step=None if guilty is None else guilty.caught.step),
+            patrol.guarding(),
+            NonFinite(events=() if guilty is None else (guilty.event,)),
+        ]
+        if guilty is None:
+            return sections
+        sections.append(guilty.caught.lead_up)
+        if options.fix_check:
+            sections.append(try_fixes(guilty.caught, guilty.event))
+        sections.append(Evidence(folder=str(write_evidence(folder, guilty.caught, guilty.event))))
+        guilty.caught.leave()
+    return sections
 
 
 def _from_inputs(experiment: Experiment, options: NanHuntOptions, stop: StopFlag) -> list[Section]:

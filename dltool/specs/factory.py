@@ -43,8 +43,10 @@ class FactoryResult(TypedDict):
 KEYS = tuple(FactoryResult.__annotations__)
 
 
-def call_factory(target: str, seed: int) -> FactoryResult:
+def call_factory(target: str, seed: int, width: int | None = None) -> FactoryResult:
     """Import ``target``, seed every generator, call the factory, and check what it returns; the caller's random state stays.
+
+    ``width`` is handed to it by that name, where one is asked for.
 
     Raises:
         TargetError: a file, module or function that is not there, code that raises, or a result of the wrong form.
@@ -52,8 +54,9 @@ def call_factory(target: str, seed: int) -> FactoryResult:
     place, _, name = target.rpartition(":")
     with rng.seeded(seed, torch.device("cpu")):
         factory = _factory(place, name, target)
+        arguments = {} if width is None else _width(factory, target, width)
         try:
-            result = factory()
+            result = factory(**arguments)
         except UserError:
             raise
         except (Exception, SystemExit) as error:
@@ -61,7 +64,22 @@ def call_factory(target: str, seed: int) -> FactoryResult:
     return _checked(result, target)
 
 
-def _factory(place: str, name: str, target: str) -> Callable[[], Any]:
+def _width(factory: Callable[..., Any], target: str, width: int) -> dict[str, int]:
+    try:
+        takes = "width" in inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        takes = False
+    if not takes:
+        raise TargetError(
+            Problem(
+                message=f"{target} cannot be made in several widths",
+                expected="a factory with an argument `width` that has a default: def make(width=128)",
+            )
+        )
+    return {"width": width}
+
+
+def _factory(place: str, name: str, target: str) -> Callable[..., Any]:
     module = _import(place, target)
     found = getattr(module, name, None)
     if found is None:
@@ -80,7 +98,7 @@ def _factory(place: str, name: str, target: str) -> Callable[[], Any]:
                 expected="a function of no arguments (give them defaults, or wrap it in one)",
             )
         )
-    factory: Callable[[], Any] = found
+    factory: Callable[..., Any] = found
     return factory
 
 

@@ -36,11 +36,15 @@ def open_target(
     epochs: int | None = None,
     steps: int | None = None,
     allow_import: Sequence[str] = (),
+    try_first: bool = True,
+    width: int | None = None,
 ) -> Experiment:
     """Build what ``target`` names, ready to train on ``device``.
 
     ``seed`` stands in for the spec's (a factory's is 0), ``epochs`` for the spec's; ``steps`` alone runs as many epochs as
-    it takes. ``allow_import`` are the packages that ``_target_`` in a spec may run code from.
+    it takes. ``allow_import`` are the packages that ``_target_`` in a spec may run code from. Without ``try_first`` a
+    factory's model or loss that raises on the first batch is let pass, for those who want to see it raise in a step.
+    ``width`` is what a factory that takes one is called with.
 
     Raises:
         SpecError: the spec.
@@ -57,7 +61,7 @@ def open_target(
         raise TargetError(
             Problem(message="overrides change a spec; a factory has none", value=" ".join(overrides), expected="a SPEC.yaml")
         )
-    return _from_factory(target, options)
+    return _from_factory(target, options, try_first=try_first, width=width)
 
 
 def _require_at_least(**given: tuple[int | None, int]) -> None:
@@ -88,9 +92,9 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _from_factory(target: str, options: RunOptions) -> Experiment:
+def _from_factory(target: str, options: RunOptions, *, try_first: bool, width: int | None) -> Experiment:
     seed = 0 if options.seed is None else options.seed
-    given: Any = call_factory(target, seed)
+    given: Any = call_factory(target, seed, width)
     assumptions: list[str] = []
     model = _placed(given["model"], options.device)
     train = _batches(given, "batches", target, seed, assumptions)
@@ -99,6 +103,10 @@ def _from_factory(target: str, options: RunOptions) -> Experiment:
         criterion, output, expected = _criterion(given, model, train, options.device, assumptions)
     except MisfitError as misfit:
         raise TargetError(*misfit.problems) from misfit
+    except TargetError:  # it will be raised again by the first step
+        if try_first or "loss" not in given:
+            raise
+        criterion, output, expected = factory_criterion(given["loss"]), None, None
     epochs, _ = run_length(train, _default_epochs(options, assumptions), 1, options)
     optimizer = factory_optimizer(given.get("optimizer"), trainable(model))
     if "optimizer" not in given and optimizer is not None:

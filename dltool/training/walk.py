@@ -108,6 +108,11 @@ class Walk:
             finished=self._finished,
         )
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the model, or a module in it, runs through torch.compile."""
+        return any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in self.experiment.model.modules())  # noqa: SLF001
+
     def ready(self) -> bool:
         """Stand at the start of the next step: its batches read, the epoch before it ended. False when the run is over."""
         while self._group is None and not self._finished:
@@ -168,6 +173,7 @@ class Walk:
         context: AbstractContextManager[Any] | None = None,
     ) -> Taken:
         assert self.stepper is not None
+        self.placed = placed
         info = StepInfo(self.step, self.epoch, self.steps_planned)
         self.placed = placed
         self.gradients.clear()

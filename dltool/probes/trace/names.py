@@ -100,6 +100,8 @@ def public_name(func: torch._ops.OpOverload, call: str | None) -> str:
     """
     base = base_name(func)
     call = None if call is None else _called(call)
+    if call is not None and writes_its_own(call):
+        return call
     if base in MATMULS:
         return call if call in CALLS_OF_MATMUL else MATMULS[base]
     if base in {"convolution", "conv", "convolution_overrideable"}:
@@ -119,6 +121,11 @@ def _called(name: str) -> str:
         if plain.removeprefix(prefix) in {"add", "sub", "mul", "truediv", "pow", "matmul"}:
             plain = plain.removeprefix(prefix)
     return {"truediv": "div", "linalg_vector_norm": "norm", "linalg_norm": "norm"}.get(plain, plain)
+
+
+def writes_its_own(call: str | None) -> bool:
+    """Whether a function of torch writes NaN itself, with operators that otherwise write what the user gave."""
+    return call in {"logdet", "quantile", "nanquantile"}
 
 
 def moves(func: torch._ops.OpOverload) -> bool:

@@ -14,7 +14,7 @@ from dltool.core.finding import Phase
 from dltool.core.measurements import TensorFacts
 from dltool.probes.trace.facts import Bad, born_mask, facts, first_place, plain, rows_of
 from dltool.probes.trace.flow import Taken
-from dltool.probes.trace.names import SOFTMAXES
+from dltool.probes.trace.names import SOFTMAXES, writes_its_own
 from dltool.probes.trace.record import Leaf, Operation
 from dltool.probes.trace.signature import Signature, plain_arguments
 
@@ -43,7 +43,7 @@ def describe(
     output = ran.outputs[place]
     took = [taken for taken in ran.taken.values() if taken.bad is not None]
     where = born = _where_born(ran, output, bad, took)
-    meant = ran.kind.fills or ran.kind.uninitialised or (_is_mask(took) and _all_constant(took))
+    meant = (ran.kind.fills and not writes_its_own(ran.site.op)) or ran.kind.uninitialised or (_is_mask(took) and _all_constant(took))
     in_backward = ran.node is not None and phase != "forward"
     line = ran.site.line
     if where is None and in_backward and ran.reenters:

@@ -285,6 +285,9 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 
 
 def try_model(model: nn.Module, value: Nested) -> Nested:
-    """The model's output in eval mode, with every module's mode and the random state put back."""
-    with evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
+    """The model's output in eval mode, with every module's mode and the random state put back.
+
+    Gradients are on: a model or its loss may take some itself (a gradient penalty).
+    """
+    with evaluating(model), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         return model(value)

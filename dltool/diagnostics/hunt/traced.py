@@ -1,0 +1,98 @@
+"""The bad step once more, with every operator observed: what could have begun it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dltool.probes.trace.record import Leaf, Suspect
+from dltool.probes.trace.suspects import only_moved, suspects
+from dltool.probes.trace.tracer import Tracer
+from dltool.training.experiment import Experiment
+from dltool.training.patrol import Caught
+from dltool.training.placement import samples_in
+from dltool.training.symptoms import Symptoms, names_of_updated, state_of
+from dltool.training.walk import Taken, Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A step that was run again. ``taken`` is what came of it; ``sinks`` are where its bad values came from."""
+
+    taken: Taken
+    tracer: Tracer
+    sinks: tuple[int | Leaf, ...]
+    suspects: tuple[Suspect, ...]
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether the repeat went bad too."""
+        return bool(self.taken.symptoms)
+
+    @property
+    def innocent(self) -> bool:
+        """Only buffers or optimizer states are bad, and nothing was computed to make them so: caches, markers, fills."""
+        seen = self.taken.symptoms
+        matters = seen.error or seen.loss or seen.gradients or seen.parameters
+        return self.reproduced and not matters and only_moved(self.tracer.operations, self.sinks)
+
+
+def trace(caught: Caught) -> Traced:
+    """Repeat the step that was caught, traced; the walk is left where the repeat ended."""
+    walk, experiment = caught.walk, caught.walk.experiment
+    tracer = Tracer(experiment.model, samples=samples_in(caught.batches[-1].target))
+    taken = walk.repeat(caught.moment, caught.batches, context=_tracing(tracer, walk))
+    sinks = tuple(dict.fromkeys(_sinks(experiment, tracer, taken.symptoms)))
+    found = suspects(
+        tracer.operations,
+        sinks,
+        loss_is_finite=not taken.symptoms.loss and not taken.symptoms.error,
+        allow=experiment.allow_nonfinite,
+    )
+    return Traced(taken, tracer, sinks, tuple(_in_order_of_names(experiment, found)))
+
+
+def mending(walk: Walk, ordinals: frozenset[int]) -> AbstractContextManager[None]:
+    """For a repeat: the operators with these ordinals, as ``trace`` numbered them, give finite values."""
+    return _tracing(Tracer(walk.experiment.model, mend=ordinals), walk)
+
+
+@contextmanager
+def _tracing(tracer: Tracer, walk: Walk) -> Iterator[None]:
+    inputs = tuple(batch.input for batch in walk.placed)
+    targets = tuple(batch.target for batch in walk.placed)
+    states = {name: value for part, name, value in state_of(walk.experiment) if part == "states"}
+    with tracer.tracing(inputs, targets, states):
+        yield
+
+
+def _sinks(experiment: Experiment, tracer: Tracer, seen: Symptoms) -> Iterable[int | Leaf]:
+    """Where the first kind of bad value that counts came from: loss, gradients, weights, states, buffers, in this order."""
+    if seen.error:
+        return tracer.last_taken
+    if seen.loss:
+        return tracer.last_item
+    held = {(part, name): value for part, name, value in state_of(experiment)}
+    if seen.gradients:
+        given = {name: parameter for parameter, name in names_of_updated(experiment).items()}
+        return _sources(tracer, [given[name].grad for name in seen.gradients])
+    part = "parameters" if seen.parameters else "states" if seen.states else "buffers"
+    return _sources(tracer, [held.get((part, name)) for name in getattr(seen, part)])
+
+
+def _sources(tracer: Tracer, bad: Sequence[Tensor | None]) -> Iterable[int | Leaf]:
+    return [source for tensor in bad if tensor is not None for source in tracer.flow.sources(tensor)]
+
+
+def _in_order_of_names(experiment: Experiment, found: Sequence[Suspect]) -> list[Suspect]:
+    """Leaves of one kind in the order of ``named_parameters()`` and ``named_buffers()``; all else stays where it is."""
+    rank = {name: place for place, (_, name, _) in enumerate(state_of(experiment))}
+    places = [i for i, suspect in enumerate(found) if suspect.leaf is not None and suspect.leaf.name in rank]
+    ordered = sorted((found[i] for i in places), key=lambda s: (s.last_resort, rank[s.leaf.name] if s.leaf else 0))
+    result = list(found)
+    for place, suspect in zip(places, ordered, strict=True):
+        result[place] = suspect
+    return result
