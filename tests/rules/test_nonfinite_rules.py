@@ -28,7 +28,6 @@ def test_each_rule_reports_its_own_phase_and_the_first_event_only(phase):
     assert (finding.where.phase, finding.where.step, finding.where.samples) == (phase, 3, (5,))
     assert finding.evidence["events"] == 2
     assert finding.severity is Severity.ERROR
-    assert finding.cause == "sqrt at 0 has an infinite slope"
 
 
 @pytest.mark.parametrize("rule", BY_PHASE.values(), ids=lambda rule: rule.name)
@@ -39,4 +38,4 @@ def test_a_healthy_run_has_no_event(rule):
 def test_message_names_the_place_and_the_kind():
     event = NonFiniteEvent(phase="loss", step=0, value="inf", count=1, term="aux")
     message = judged(BY_PHASE["loss"], NonFinite(events=(event,)))[0].message
-    assert message == "Inf at step 0 in loss term aux (1 values)"
+    assert message == "Inf in loss term aux at step 0 (1 value)"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Phase, Severity, Where
+from dltool.core.measured.hunt import BadInputs, FixTrial, FixTrials, LeadUp
 from dltool.core.measurements import Measurements, NonFinite, NonFiniteEvent
 from dltool.rules.base import Rule
+from dltool.rules.nonfinite.message import headline
+from dltool.rules.nonfinite.why.case import Case
+from dltool.rules.nonfinite.why.explanation import Explanation
+from dltool.rules.nonfinite.why.registry import explain
 
 ALL = (
     "non-finite-input",
@@ -19,44 +24,27 @@ ALL = (
     "non-finite-update",
 )
 
-CAUSES = {
-    "sqrt": "sqrt of a negative number is NaN",
-    "log": "log is -inf at 0 and NaN below",
-    "div": "a division by 0, or 0 / 0",
-    "exp": "exp overflows float32 above 88.7",
-    "softmax": "a row that is masked everywhere, or inputs that are not finite",
-    "log_softmax": "a row that is masked everywhere, or inputs that are not finite",
-    "pow": "a negative base with a fractional exponent, or an overflow",
-    "SqrtBackward0": "sqrt at 0 has an infinite slope",
-    "LogBackward0": "log at 0 has an infinite slope",
-    "DivBackward0": "a division by 0, or by a number whose square underflows",
-    "PowBackward0": "a power below 1 has an infinite slope at 0",
-    "LinalgVectorNormBackward0": "a norm has no slope at 0",
-    "NormBackward0": "a norm has no slope at 0",
-    "WhereBackward0": "the branch that where did not choose is non-finite, and 0 times it is NaN",
-    "AcosBackward0": "acos has an infinite slope at 1 and -1",
-}
-
 
 class FirstEvent(Rule):
     """One finding for the earliest event of ``phase``; later ones of the same phase are its echo and are only counted."""
 
     phase: ClassVar[Phase]
     advice: ClassVar[tuple[str, ...]]
+    """What to try when the recorded numbers bear out no single explanation."""
+
     severity = Severity.ERROR
     needs = (NonFinite,)
 
     def judge(self, measured: Measurements) -> Iterable[Finding]:
         """At most one finding."""
         events = [event for event in measured[NonFinite].events if event.phase == self.phase]
-        return [self._finding(events[0], len(events))] if events else ()
+        return [self._finding(events[0], len(events), measured)] if events else ()
 
-    def _finding(self, event: NonFiniteEvent, count: int) -> Finding:
-        place = event.parameter or event.module or (f"loss term {event.term}" if event.term else None)
-        at = f" in {place}" if place else ""
-        op = f", from {event.op}" if event.op else ""
+    def _finding(self, event: NonFiniteEvent, count: int, measured: Measurements) -> Finding:
+        found = explain(Case(event, measured.get(LeadUp)))
+        trials = measured[FixTrials].trials if FixTrials in measured else ()
         return self.finding(
-            f"{'NaN' if event.value == 'nan' else 'Inf'} at step {event.step}{at}{op} ({event.count} values)",
+            headline(event, each="batch" if BadInputs in measured else "step"),
             where=Where(
                 phase=event.phase,
                 op=event.op,
@@ -64,9 +52,30 @@ class FirstEvent(Rule):
                 parameter=event.parameter,
                 step=event.step,
                 samples=event.samples,
+                file=event.file,
+                line=event.line,
             ),
-            cause=CAUSES.get(event.op or ""),
-            evidence={"value": event.value, "count": event.count, "term": event.term, "events": count},
+            cause=None if found is None else found.cause,
+            evidence=_evidence(event, count, found),
             limit={"non_finite_values": 0},
-            advice=self.advice,
+            advice=(*_healed(trials), *((found.advice if found is not None else ()) or self.advice)),
         )
+
+
+def _evidence(event: NonFiniteEvent, count: int, found: Explanation | None) -> dict[str, object]:
+    evidence: dict[str, object] = {"value": event.value, "count": event.count, "term": event.term, "events": count}
+    traced: dict[str, object] = {
+        "mechanism": None if found is None else found.mechanism,
+        "forward_op": event.forward_op,
+        "operands": list(event.operands) or None,
+        "source": event.source,
+        "proof": event.proof,
+    }
+    return evidence | {name: value for name, value in traced.items() if value is not None}
+
+
+def _healed(trials: Sequence[FixTrial]) -> Iterable[str]:
+    """The cures that ``--fix-check`` found to work come before all that was not tried."""
+    for trial in trials:
+        if trial.healed:
+            yield f"{trial.fix}: tried, and all {trial.steps} steps stayed finite"

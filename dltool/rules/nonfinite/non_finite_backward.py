@@ -11,7 +11,10 @@ class NonFiniteBackward(FirstEvent):
     """The loss is finite, and yet a gradient came out NaN or Inf.
 
     What it measures: gradients after the backward pass; the node whose incoming gradient was still finite is the
-    birthplace.
+    birthplace, and the line is that of the forward operation. It tells: a point of infinite slope (sqrt, log and powers
+    below 1 at 0, acos and asin at 1), the branch that `where` or a mask did not choose (a gradient of 0 times an
+    infinite slope or a NaN), a gradient that outgrew its type, eigenvectors of equal eigenvalues, a learnt exponent of
+    a negative number.
 
     Why it is bad: one update writes it into the weights.
 

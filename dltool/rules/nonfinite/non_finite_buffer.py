@@ -10,7 +10,9 @@ from dltool.rules.nonfinite.first_event import ALL, FirstEvent
 class NonFiniteBuffer(FirstEvent):
     """A buffer, such as a running variance, holds NaN or Inf.
 
-    What it measures: buffers before the step, and buffers that a step wrote while the loss stayed finite.
+    What it measures: buffers before the step, and buffers that a step wrote while the loss stayed finite, with the operator
+    that wrote it. It tells a variance over one value, squares that overflow, a division by 0 and the like from a buffer that
+    was loaded so or never initialised.
 
     Why it is bad: training goes on, as batch norm then uses the batch's own statistics; the model fails as soon as it
     is evaluated.

@@ -10,7 +10,9 @@ from dltool.rules.nonfinite.first_event import ALL, FirstEvent
 class NonFiniteLoss(FirstEvent):
     """The loss, or one of its terms, is NaN or Inf although the model's output is finite.
 
-    What it measures: the loss and each named term, after a forward pass whose output was finite.
+    What it measures: the loss and each named term, after a forward pass whose output was finite. It tells what
+    non-finite-forward tells of the operators in the loss, and besides: every target is the ignored one, the class weights of
+    the batch add up to 0, a term averages over an empty selection, CTC finds no alignment, a masked class is the target.
 
     Why it is bad: no gradient can be taken from it.
 

@@ -11,11 +11,13 @@ class NonFiniteParameter(FirstEvent):
     """A weight was not finite before the step used it.
 
     What it measures: parameters before the step, at the first step where they reach the loss, a gradient or an update.
-    Nothing in this run made them so: they were loaded or left uninitialised.
+    Nothing in this run made them so: they were loaded or left uninitialised. It tells the two apart where the numbers do:
+    NaN or Inf beside values of 1e10 and more (or below 1e-30) is memory that nobody wrote.
 
     Why it is bad: everything computed from the weight is NaN.
 
-    How to fix: load an intact checkpoint; give every parameter made with `torch.empty` an initialisation.
+    How to fix: load an intact checkpoint (`model: {pretrained: {weights: ...}}`); give every parameter made with
+    `torch.empty` an initialisation.
 
     When it is wrong: a deliberate -inf in a buffer-like parameter (an attention mask); list it under
     `rules.allow_nonfinite`.

@@ -1,0 +1,46 @@
+"""Gradients that grew for steps before the bad one: what lies behind values that had become too large."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from dltool.rules.nonfinite.why.case import Case
+from dltool.rules.nonfinite.why.cures import CLIP, lower_rate
+from dltool.rules.nonfinite.why.explanation import Explanation
+from dltool.rules.nonfinite.why.words import listed, number
+
+STEPS = 3
+"""By chance a norm grows three times running in one run of six; with the factor below that is no noise."""
+
+FACTOR = 10.0
+"""In all, over those steps: an order of magnitude, well above the spread of a healthy run's gradient norms."""
+
+
+def grew(case: Case) -> str | None:
+    """The growth in words; None where there was none to speak of."""
+    lead = case.lead_up
+    if lead is None or not lead.growing_steps >= STEPS:
+        return None
+    if not (math.isnan(lead.growth_ratio) or lead.growth_ratio ** min(lead.growing_steps, 300) >= FACTOR):
+        return None
+    layers = [layer.parameter for layer in lead.layers[:3]]
+    fastest = f" (fastest {listed(layers)})" if layers else ""
+    return f"gradients had grown {number(lead.growth_ratio)}-fold a step for {lead.growing_steps} steps{fastest}"
+
+
+def with_growth(case: Case, found: Explanation) -> Explanation:
+    """The explanation with the growth before it, where values had become too large."""
+    grown = grew(case) if found.too_large else None
+    if grown is None:
+        return found
+    advice = dict.fromkeys((lower_rate(case), CLIP, *found.advice))
+    return replace(found, cause=f"{grown}, until {found.cause}", advice=tuple(advice))
+
+
+def divergence(case: Case) -> Explanation | None:
+    """Growth alone, where no operator tells more."""
+    grown = grew(case)
+    if grown is None or case.event.phase in {"input", "parameter"}:
+        return None
+    return Explanation("growth", f"{grown}, until they left the range of numbers", (lower_rate(case), CLIP))

@@ -1,0 +1,169 @@
+"""Gradients: slopes that are infinite, and the 0 that arrives where a result was not used and makes NaN of them."""
+
+from __future__ import annotations
+
+import math
+
+from dltool.rules.nonfinite.why.case import Case
+from dltool.rules.nonfinite.why.cures import SAFE_BEFORE_WHERE
+from dltool.rules.nonfinite.why.division import divided
+from dltool.rules.nonfinite.why.domain import DOMAINS
+from dltool.rules.nonfinite.why.explanation import Explanation
+from dltool.rules.nonfinite.why.words import number
+
+AT_ZERO = "{} at 0 has an infinite slope"
+STEEP = {
+    "sqrt": AT_ZERO,
+    "log": AT_ZERO,
+    "log2": AT_ZERO,
+    "log10": AT_ZERO,
+    "rsqrt": AT_ZERO,
+    "reciprocal": AT_ZERO,
+    "log1p": "{} at -1 has an infinite slope",
+    "acos": "{} at 1 and -1 has an infinite slope",
+    "asin": "{} at 1 and -1 has an infinite slope",
+    "acosh": "{} at 1 has an infinite slope",
+    "atanh": "{} at 1 and -1 has an infinite slope",
+    "logit": "{} at 0 and 1 has an infinite slope",
+    "div": "a division by 0 has an infinite slope",
+    "atan2": "atan2 at (0, 0) has no slope",
+    "hypot": "hypot at (0, 0) has no slope",
+    "xlogy": "xlogy at (0, 0) has no slope",
+    "std": "std has an infinite slope at 0: the values are all equal",
+    "std_mean": "std has an infinite slope at 0: the values are all equal",
+    "norm": "a norm has no slope at 0: every component is 0",
+    "pairwise_distance": "a distance has no slope at 0: both points are the same",
+    "cosine_similarity": "a norm has no slope at 0: every component is 0",
+    "normalize": "a norm has no slope at 0: every component is 0",
+    "weight_norm": "a norm has no slope at 0: every component of the weight is 0",
+    "svd": "the singular vectors of equal singular values have no slope",
+    "eigh": "the eigenvectors of equal eigenvalues have no slope",
+}
+"""A new function is a row here."""
+
+EXAMPLES = {
+    "sqrt": "torch.sqrt(x + eps), as in torch.sqrt(F.mse_loss(a, b) + 1e-12)",
+    "norm": "(x.square().sum(-1) + 1e-12).sqrt() instead of x.norm()",
+    "std": "(x.var(dim) + 1e-5).sqrt() instead of x.std(dim)",
+    "pow": "(x + eps) ** e",
+    "acos": "torch.acos(x.clamp(-1 + 1e-6, 1 - 1e-6)), or atan2 of sine and cosine",
+    "asin": "torch.asin(x.clamp(-1 + 1e-6, 1 - 1e-6))",
+    "log": "torch.log(x + eps), or a loss that takes logits",
+    "div": "x / (y + eps)",
+    "pairwise_distance": "F.pairwise_distance(a, b, eps=1e-6), whose eps is not 0",
+    "atan2": "add 1e-12 to the second argument where both are 0",
+    "svd": "work with U @ V.T, or add distinct small numbers to the diagonal",
+    "eigh": "add distinct small numbers to the diagonal",
+}
+ALIKE = {
+    "std_mean": "std",
+    "linalg_norm": "norm",
+    "vector_norm": "norm",
+    "linalg_vector_norm": "norm",
+    "linalg_svd": "svd",
+    "linalg_eigh": "eigh",
+    "weight_norm_interface": "weight_norm",
+    "_weight_norm": "weight_norm",
+    "cdist": "pairwise_distance",
+}
+OWN_DIVIDEND = frozenset(
+    {"norm", "pairwise_distance", "cosine_similarity", "normalize", "weight_norm", "hypot", "xlogy", "svd", "eigh"}
+)
+"""Functions in whose gradient the dividend is not the gradient that arrives."""
+
+
+def unused_value(case: Case) -> Explanation | None:
+    """The forward value was NaN or Inf already, but nobody used it; its gradient of 0 times that is NaN.
+
+    Where the loss is finite, and the gradient that arrives too, a bad operand can only be such a value.
+    """
+    value = _bad_forward_value(case) if case.in_backward else None
+    if value is None:
+        return None
+    cause = (
+        f"{case.function} had given {value} in the forward pass, which was not used (torch.where, a mask or a selection "
+        f"took another value); a gradient of 0 arrives there, and 0 × {value} is NaN"
+    )
+    return Explanation("unselected-branch", cause, (SAFE_BEFORE_WHERE,))
+
+
+def exponent_of_negative(case: Case) -> Explanation | None:
+    """The slope of x ** y in y is a multiple of log(x), whatever the power itself is."""
+    at = case.operands[0] if case.operands else None
+    if not case.in_backward or case.function != "pow" or case.kernel != "log" or at is None or not at < 0:
+        return None
+    cause = f"the slope of x ** y in y is a multiple of log(x), and x is {number(at)}"
+    fix = "learn the exponent of a positive base alone (x.abs().clamp_min(eps)), or detach it: x ** y.detach()"
+    return Explanation("outside-domain", cause, (fix,))
+
+
+def infinite_slope(case: Case) -> Explanation | None:
+    """A point where the function rises vertically, such as sqrt at 0."""
+    if not case.in_backward or not _is_singular(case):
+        return None
+    name = ALIKE.get(case.function, case.function)
+    slope = _power_slope(case) if name == "pow" else STEEP.get(name, "the slope of {} is infinite there").format(name)
+    fix = EXAMPLES.get(name) or EXAMPLES.get("sqrt" if name == "rsqrt" else "", "x + eps, or x.clamp_min(eps)")
+    keep_off = f"keep away from that point: {fix}"
+    if _dividend_is_gradient(case, name) and _zero_gradient(case):
+        cause = (
+            f"{slope}, and the gradient that arrives is 0 (masked out, multiplied by 0 or not chosen by torch.where): "
+            "0 × Inf is NaN"
+        )
+        return Explanation("unselected-branch", cause, (SAFE_BEFORE_WHERE, keep_off))
+    return Explanation("infinite-slope", slope, (keep_off, SAFE_BEFORE_WHERE))
+
+
+def by_its_own_slope(case: Case) -> Explanation | None:
+    """A backward kernel that has the fault inside: a fused norm layer, a loss."""
+    if not case.in_backward or not case.kernel.endswith("_backward"):
+        return None
+    infinite = next((given for given in case.inputs if given.positive_inf or given.negative_inf), None)
+    if infinite is None or any(given.nan for given in case.inputs):
+        return None
+    cause = f"the gradient of {case.function} meets an Inf that the forward pass left (a statistic or a result of it)"
+    return Explanation(
+        "inf-in-backward", cause, (f"look at what {case.function} was given: values that are all equal, or too large",)
+    )
+
+
+def _bad_forward_value(case: Case) -> str | None:
+    bad = next((value for value in case.operands if not math.isfinite(value)), None)
+    if bad is not None:
+        return number(bad)
+    if case.kernel == "pow" and case.pair is not None:
+        base, exponent = case.pair
+        return "NaN" if base < 0 and exponent != math.floor(exponent) else None
+    domain = DOMAINS.get(case.kernel) if case.function in DOMAINS else None
+    at = case.operands[0] if case.operands else None
+    return "NaN" if domain is not None and at is not None and not domain.low <= at <= domain.high else None
+
+
+def _is_singular(case: Case) -> bool:
+    sides = divided(case)
+    if sides is not None:
+        return sides[1] == 0
+    if case.kernel == "pow" and case.pair is not None:
+        return case.pair[0] == 0 and case.pair[1] < 0
+    domain = DOMAINS.get(case.kernel)
+    return domain is not None and bool(case.operands) and case.operands[0] in domain.poles
+
+
+def _power_slope(case: Case) -> str:
+    if case.kernel == "log":
+        return "x ** y has an infinite slope in y where x is 0"
+    if case.pair is None:
+        return "a power below 1 has an infinite slope at 0"
+    return f"x ** {number(case.pair[1] + 1)} has an infinite slope at x = 0"
+
+
+def _dividend_is_gradient(case: Case, name: str) -> bool:
+    return name not in OWN_DIVIDEND and "norm" not in case.function
+
+
+def _zero_gradient(case: Case) -> bool:
+    if case.kernel in {"div", "addcdiv"}:
+        sides = divided(case)
+        return sides is not None and sides[0] == 0
+    output = case.event.output
+    return case.event.value == "nan" and output is not None and not output.nan
