@@ -55,6 +55,9 @@ class Copies:
             tensor.detach().clone() if view is None else view for view, tensor in zip(self.room.views, tensors, strict=True)
         ]
 
+    def __len__(self) -> int:
+        return len(self._tensors)
+
     @property
     def bytes(self) -> int:
         """Memory that the copies take."""

@@ -36,6 +36,8 @@ class Feed:
         self._place = placer(experiment.device, experiment.settings.precision)
         self._copies = experiment.device.type == "cpu"
         self._groups: dict[int, Group] = {}
+        self.bytes = self.largest_bytes = 0
+        """Memory that the kept batches take: all of them, and those of the step that has most."""
         self._at: tuple[int, int] | None = None
         self._reading: Iterator[Sequence[Batch]] = iter(())
 
@@ -52,22 +54,22 @@ class Feed:
         self._at = (epoch, batch + len(delivered))
         group = Group(epoch, [copied(b) for b in delivered] if self._copies else delivered, delivered)
         self._groups[step] = group
+        size = bytes_of(group.kept)
+        self.bytes += size
+        self.largest_bytes = max(self.largest_bytes, size)
         return group
 
-    def kept(self, step: int) -> Sequence[Batch]:
-        """The batches of ``step`` where they are still there; nothing is read for it."""
+    def kept(self, step: int) -> Sequence[Batch] | None:
+        """The batches of a step, if they are kept."""
         group = self._groups.get(step)
-        return () if group is None else group.kept
+        return None if group is None else group.kept
 
-    def forget(self, before_step: int) -> None:
-        """Keep no batches of earlier steps."""
-        for step in [step for step in self._groups if step < before_step]:
-            del self._groups[step]
-
-    @property
-    def bytes(self) -> int:
-        """Memory that the kept batches take."""
-        return sum(bytes_of(group.kept) for group in self._groups.values())
+    def forget(self, before_step: int, *, down_to_bytes: int = 0) -> None:
+        """Keep no batches of steps before ``before_step``, or of the latest of them what fits into ``down_to_bytes``."""
+        for step in sorted(self._groups) if self.bytes > down_to_bytes else ():
+            if step >= before_step or self.bytes <= down_to_bytes:
+                return
+            self.bytes -= bytes_of(self._groups.pop(step).kept)
 
     def to_take(self, group: Group) -> Sequence[Batch]:
         """The batches for the model: the delivered ones the first time, and copies of what was kept ever after."""

@@ -65,6 +65,11 @@ class Moment:
         return self._copies.bytes
 
     @property
+    def tensors(self) -> int:
+        """How many tensors were copied."""
+        return len(self._copies)
+
+    @property
     def room(self) -> Room:
         """Its memory, for another moment to be copied into."""
         return self._copies.room
