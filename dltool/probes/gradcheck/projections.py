@@ -59,10 +59,12 @@ class Projection:
         return not bool(self.slopes.kink.any()) and self.difference <= max(self.resolution, TOLERANCE * self.scale)
 
     def miss_probability(self, name: str) -> float:
-        """How likely an error of 1e-3 in the leaf's gradient passes."""
+        """How likely an error of 1e-3 in the leaf's gradient passes; 0 for a gradient that is nothing but rounding."""
+        if self.shares[name] <= self.resolution:
+            return 0.0
         error = 2 * WRONG * self.shares[name]
         tolerance = max(self.resolution, TOLERANCE * self.scale)
-        return min(1.0, math.sqrt(2 / math.pi) * tolerance / error) ** len(self.expected) if error else 0.0
+        return min(1.0, math.sqrt(2 / math.pi) * tolerance / error) ** len(self.expected)
 
 
 def project(

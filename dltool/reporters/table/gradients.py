@@ -135,7 +135,8 @@ def _points(checked: CheckedPoints, records: Mapping[str, GradientRecord]) -> It
 
 def _point(point: CheckedPoint, checked: CheckedPoints) -> str:
     if not point.deterministic:
-        return f"not deterministic: the same weights gave losses {significant(point.repeat_difference, 2)} apart"
+        place = "" if point.unsteady_module is None else f", first in module {point.unsteady_module or '(the model)'}"
+        return f"not deterministic: the same weights gave losses {significant(point.repeat_difference, 2)} apart{place}"
     on = f"{plural(checked.samples, 'sample')} in float64"
     return f"loss {short(point.loss)} on {on}, known to {significant(point.noise, 1)}; {point.evaluations:,} evaluations"
 

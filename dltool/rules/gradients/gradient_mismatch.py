@@ -93,7 +93,7 @@ class GradientMismatch(Rule):
                 phase="loss" if culprit is not None and culprit.module is None else "backward",
                 op=None if function is None else f"{function}Backward",
                 module=worst.module if culprit is None else culprit.module,
-                parameter=name,
+                parameter=name if culprit is None or culprit.module == worst.module else None,
                 step=worst.after_steps,
                 file=None if culprit is None else culprit.file,
                 line=None if culprit is None else culprit.line,
