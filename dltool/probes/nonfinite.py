@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from dltool.core.measurements import NonFiniteEvent
-from dltool.probes.births import Births
 from dltool.probes.finite import bad_rows, count_bad, has_nan, is_allowed, is_finite, kind_of_bad, mended
 from dltool.probes.nested import Loss, Nested, Pair, batch_size, take, transform
 from dltool.probes.preserve import TorchRandom, preserved
+from dltool.probes.trace.record import Suspect
+from dltool.probes.trace.suspects import suspects
+from dltool.probes.trace.told import event_of_birth, event_of_leaf
+from dltool.probes.trace.tracer import Tracer
 
 
 def locate_bad_loss(
@@ -44,7 +47,10 @@ def locate_bad_loss(
         context: what the forward pass runs under (autocast).
     """
     case = _Case(model, criterion, batch[0], batch[1], replay, tuple(allow), context)
-    return _from_data(case, step) or _from_parameters(case, step) or _from_buffers(case, step) or _from_forward(case, step)
+    found = case.suspects()
+    return (
+        _from_data(case, step) or _from_parameters(case, step) or _from_buffers(case, step) or _from_birth(case, found, step)
+    )
 
 
 def bad_gradients(model: nn.Module, allow: Sequence[str] = ()) -> list[str]:
@@ -90,6 +96,13 @@ class _Case:
         with preserved(self.model, replay=self.replay), self.context():
             output = functional_call(self.model, self.overrides, (self.input,))
             return output, self.criterion(output, self.target)
+
+    def suspects(self) -> list[Suspect]:
+        """What could have begun it, by a traced run of the step; what is meant to be bad, or allowed to, comes last."""
+        tracer = Tracer(self.model, samples=batch_size(self.input))
+        with preserved(self.model, replay=self.replay), self.context(), tracer.tracing(self.input, self.target):
+            self.criterion(self.model(self.input), self.target).item()
+        return suspects(tracer.operations, tracer.last_item, loss_is_finite=False, allow=self.allow)
 
     def acquitted(self) -> bool:
         """Whether the loss is still bad after mending."""
@@ -152,21 +165,23 @@ def _from_buffers(case: _Case, step: int) -> NonFiniteEvent | None:
     return event_at("buffer", step, buffers[names[0]], **holder(names[0]))
 
 
-def _from_forward(case: _Case, step: int) -> NonFiniteEvent:
-    births = Births(case.model, case.allow)
-    with births.tracing():
-        output, loss = case.loss()
-    samples = batch_size(case.input)
-    born = births.guilty()
-    if born is not None:
-        rows = bad_rows(born.output, samples)
-        responsible = rows if rows and (len(rows) < (samples or 0) or samples == 1) else None
-        return event_at("forward", step, born.output, module=born.path, op=born.op, samples=responsible)
-    if is_finite(loss):  # the step cannot be repeated: something draws on a state that is not kept
+def _from_birth(case: _Case, found: Sequence[Suspect], step: int) -> NonFiniteEvent:
+    output, loss = case.loss()
+    if is_finite(loss) and not found:  # the step cannot be repeated: something draws on a state that is not kept
         return NonFiniteEvent(phase="loss", step=step, value="nan", count=1)
+    samples = batch_size(case.input)
+    birth = next((suspect.operations[0] for suspect in found if suspect.operations), None)
+    if birth is not None and birth.phase == "forward":
+        rows = birth.rows
+        responsible = rows if rows and (len(rows) < (samples or 0) or samples == 1) else None
+        return replace(event_of_birth(birth, step, "forward"), samples=responsible)
     rows = bad_rows(case.criterion.per_sample(output, case.target), samples)
     term = _bad_term(case.criterion.term_values(output, case.target))
-    return event_at("loss", step, loss, op=births.op_in_loss(), samples=rows or None, term=term)
+    leaf = next((suspect.leaf for suspect in found if suspect.leaf is not None), None)
+    if birth is None and leaf is not None:  # it may hold bad values by the user's word, but nothing else explains these
+        return event_of_leaf(leaf, step)
+    event = event_at("loss", step, loss) if birth is None else event_of_birth(birth, step, "loss")
+    return replace(event, samples=rows or None, term=term)
 
 
 def _bad_term(terms: Mapping[str, Tensor]) -> str | None:

@@ -73,10 +73,10 @@ class FactoryBatches:
         """
         for batch in self._fixed(limit):
             samples = _samples(batch)
-            size = min(batch_size or samples, samples)
+            size = min(batch_size or samples, samples) if _can_be_cut(batch) else samples
             for begin in range(0, samples, size):
                 rows = torch.arange(begin, min(begin + size, samples))
-                yield batch if size == samples else Batch(take(batch.input, rows), take(batch.target, rows))
+                yield _rows_of(batch, rows)
 
     def _fixed(self, limit: int | None) -> Iterable[Batch]:
         if limit is None:
@@ -237,5 +237,16 @@ def _at_most(batches: Iterable[Batch], limit: int) -> Iterator[Batch]:
         rows = torch.arange(min(left, _samples(batch)))
         if len(rows) == 0:
             return
-        yield batch if len(rows) == _samples(batch) else Batch(take(batch.input, rows), take(batch.target, rows))
+        yield _rows_of(batch, rows)
         left -= len(rows)
+
+
+def _can_be_cut(batch: Batch) -> bool:
+    """Whether input and target begin with the samples, as sequence-first ones and lists of lengths do not."""
+    return batch_size(batch.target) in {None, _samples(batch)}
+
+
+def _rows_of(batch: Batch, rows: torch.Tensor) -> Batch:
+    if len(rows) == _samples(batch) or not _can_be_cut(batch):
+        return batch
+    return Batch(take(batch.input, rows), take(batch.target, rows))

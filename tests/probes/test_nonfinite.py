@@ -222,8 +222,10 @@ def test_an_unused_bad_buffer_or_parameter_is_innocent():
 def test_allowed_names_are_passed_over():
     model, pair = net().eval(), batch()
     model[1].running_var[3] = NAN
-    event = locate(model, pair, allow=("1.running_*",))
-    assert event.phase == "forward"
+    model[3].bias.data[0] = INF
+    assert locate(model, pair, allow=("1.running_*",)).phase == "parameter"
+    model[3].bias.data[0] = 0.0
+    assert locate(model, pair, allow=("1.running_*",)).phase == "buffer"
     with torch.no_grad():
         model[0].weight[0] = NAN
     assert bad_parameters(model) == ["0.weight"]

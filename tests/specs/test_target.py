@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dltool.core.errors import DataError, SpecError, TargetError
+from dltool.specs.factory_batches import open_batches
 from dltool.specs.target import open_target
 
 NET = """
@@ -392,3 +393,11 @@ def test_a_factory_in_a_package_and_siblings_of_a_file(write, tmp_path, monkeypa
 def test_the_schema_side_stays_free_of_torch():
     code = "import dltool.specs.load, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_batches_whose_target_does_not_begin_with_the_samples_are_not_cut():
+    made = [(torch.randn(600, 2, 3), (torch.randn(2, 3), torch.tensor([600, 600]))) for _ in range(2)]
+    batches = open_batches(made, name="batches", seed=0, epoch_steps=None)
+    for batch in (*batches.fixed(limit=512), *batches.fixed(batch_size=7)):
+        assert batch.input.shape == (600, 2, 3)
+        assert batch.target[0].shape == (2, 3)

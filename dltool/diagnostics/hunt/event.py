@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dltool.core.finding import Phase
-from dltool.core.measurements import NonFiniteEvent, TensorFacts
+from dltool.core.measurements import NonFiniteEvent
 from dltool.diagnostics.hunt.proof import Cause
 from dltool.diagnostics.hunt.traced import Traced
 from dltool.probes.finite import is_finite
 from dltool.probes.trace.facts import facts
-from dltool.probes.trace.record import Leaf, Operation
+from dltool.probes.trace.record import Operation
+from dltool.probes.trace.told import event_of_birth, event_of_leaf
 from dltool.training.experiment import Experiment
 from dltool.training.patrol import Caught
 from dltool.training.symptoms import Symptoms, names_of_updated, state_of
-
-LEAF_PHASE: Mapping[str, Phase] = {
-    "input": "input",
-    "target": "input",
-    "parameter": "parameter",
-    "buffer": "buffer",
-    "state": "optimizer",
-}
 
 
 def event_of(caught: Caught, traced: Traced, cause: Cause | None, samples: tuple[int, ...] | None) -> NonFiniteEvent:
@@ -37,67 +27,27 @@ def event_of(caught: Caught, traced: Traced, cause: Cause | None, samples: tuple
     if cause is None:
         event = _unexplained(caught, seen)
     elif cause.suspect.leaf is not None:
-        event = _of_leaf(cause.suspect.leaf, caught.step)
+        event = event_of_leaf(cause.suspect.leaf, caught.step)
     else:
-        event = _of_operation(cause.suspect.operations[0], traced, seen, caught)
+        birth = cause.suspect.operations[0]
+        phase, parameter = _place(birth, traced, seen, caught.walk.experiment)
+        event = event_of_birth(birth, caught.step, phase, parameter)
     settings = _settings(caught, event.parameter)
     term = _bad_term(caught) if seen.loss else None
     proof = None if cause is None else cause.proof
     return replace(event, samples=samples, settings=settings, term=term, proof=proof)
 
 
-def _of_leaf(leaf: Leaf, step: int) -> NonFiniteEvent:
-    held = leaf.kind in {"parameter", "buffer", "state"}
-    name = leaf.name.rpartition("/")[0] if leaf.kind == "state" else leaf.name
-    given = leaf.facts
-    return NonFiniteEvent(
-        phase=LEAF_PHASE[leaf.kind],
-        step=step,
-        value="nan" if given.nan else "inf",
-        count=_bad_in(given),
-        module=name.rpartition(".")[0] if held else None,
-        parameter=name if held else None,
-        output=given,
-        source=leaf.name.rpartition("/")[2] if leaf.kind == "state" else leaf.kind,
-    )
-
-
-def _of_operation(operation: Operation, traced: Traced, seen: Symptoms, caught: Caught) -> NonFiniteEvent:
-    phase, parameter, module = _place(operation, traced, seen, caught.walk.experiment)
-    output = operation.output
-    return NonFiniteEvent(
-        phase=phase,
-        step=caught.step,
-        value="nan" if output.nan or not _bad_in(output) else "inf",
-        count=_bad_in(output),
-        module=module,
-        parameter=parameter,
-        op=operation.op,
-        file=None if operation.file is None else _relative(operation.file),
-        line=operation.line,
-        aten=operation.aten,
-        forward_op=operation.forward_op,
-        inputs=operation.inputs,
-        output=output,
-        index=operation.index,
-        operands=operation.operands,
-        arguments=operation.arguments,
-    )
-
-
-def _place(
-    operation: Operation, traced: Traced, seen: Symptoms, experiment: Experiment
-) -> tuple[Phase, str | None, str | None]:
-    """Phase, parameter and module: by what went bad, for a birth in the model may show in a buffer only."""
+def _place(operation: Operation, traced: Traced, seen: Symptoms, experiment: Experiment) -> tuple[Phase, str | None]:
+    """Phase and parameter: by what went bad, for a birth in the model may show in a buffer only."""
     if seen.error or seen.loss:
-        return ("forward" if operation.phase == "forward" else "loss"), None, operation.module
+        return ("forward" if operation.phase == "forward" else "loss"), None
     if seen.gradients and operation.phase != "optimizer":
         own = [name for name in seen.gradients if name.rpartition(".")[0] == operation.module]
-        return operation.phase, own[0] if own else None, operation.module
+        return operation.phase, own[0] if own else None
     if seen.gradients or seen.parameters or seen.states:
-        written = _first_written(traced, seen, experiment) or (seen.gradients or (None,))[0]
-        return operation.phase, written, None if written is None else written.rpartition(".")[0]
-    return "buffer", seen.buffers[0], seen.buffers[0].rpartition(".")[0]
+        return operation.phase, _first_written(traced, seen, experiment) or (seen.gradients or (None,))[0]
+    return "buffer", seen.buffers[0]
 
 
 def _first_written(traced: Traced, seen: Symptoms, experiment: Experiment) -> str | None:
@@ -184,16 +134,3 @@ def _plain(value: object) -> Any:
     if isinstance(value, list | tuple) and all(isinstance(item, int | float) for item in value):
         return list(value)
     return value if isinstance(value, bool | int | float) else None
-
-
-def _bad_in(given: TensorFacts) -> int:
-    return given.nan + given.positive_inf + given.negative_inf
-
-
-def _relative(file: str) -> str:
-    """As a person in this folder would name it, with forward slashes."""
-    try:
-        shown = os.path.relpath(file)
-    except ValueError:  # another drive
-        shown = file
-    return Path(file if shown.startswith("..") else shown).as_posix()

@@ -75,12 +75,13 @@ def _sinks(experiment: Experiment, tracer: Tracer, seen: Symptoms) -> Iterable[i
         return tracer.last_taken
     if seen.loss:
         return tracer.last_item
-    held = {(part, name): value for part, name, value in state_of(experiment)}
     if seen.gradients:
         given = {name: parameter for parameter, name in names_of_updated(experiment).items()}
         return _sources(tracer, [given[name].grad for name in seen.gradients])
-    part = "parameters" if seen.parameters else "states" if seen.states else "buffers"
-    return _sources(tracer, [held.get((part, name)) for name in getattr(seen, part)])
+    names = seen.parameters or seen.states or seen.buffers
+    wanted = "parameters" if seen.parameters else "states" if seen.states else "buffers"
+    held = {name: value for part, name, value in state_of(experiment) if part == wanted}
+    return _sources(tracer, [held.get(name) for name in names])
 
 
 def _sources(tracer: Tracer, bad: Sequence[Tensor | None]) -> Iterable[int | Leaf]:

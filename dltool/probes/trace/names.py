@@ -106,6 +106,8 @@ def public_name(func: torch._ops.OpOverload, call: str | None) -> str:
         return call if call in CALLS_OF_MATMUL else MATMULS[base]
     if base in {"convolution", "conv", "convolution_overrideable"}:
         return call if call is not None and call.startswith("conv") else "conv"
+    if base == "reciprocal" and call == "div":  # 1 / x
+        return call
     if base == "vector_norm":
         return "norm" if call in {"norm", "normalize", "linalg_norm", "renorm", None} else call
     if base == "to_copy":
@@ -118,7 +120,7 @@ def public_name(func: torch._ops.OpOverload, call: str | None) -> str:
 def _called(name: str) -> str:
     plain = name.strip("_")
     for prefix in ("r", "i"):
-        if plain.removeprefix(prefix) in {"add", "sub", "mul", "truediv", "pow", "matmul"}:
+        if plain.removeprefix(prefix) in {"add", "sub", "mul", "div", "truediv", "pow", "matmul"}:
             plain = plain.removeprefix(prefix)
     return {"truediv": "div", "linalg_vector_norm": "norm", "linalg_norm": "norm"}.get(plain, plain)
 

@@ -43,7 +43,11 @@ def describe(
     output = ran.outputs[place]
     took = [taken for taken in ran.taken.values() if taken.bad is not None]
     where = born = _where_born(ran, output, bad, took)
-    meant = (ran.kind.fills and not writes_its_own(ran.site.op)) or ran.kind.uninitialised or (_is_mask(took) and _all_constant(took))
+    meant = (
+        (ran.kind.fills and not writes_its_own(ran.site.op))
+        or ran.kind.uninitialised
+        or (_is_mask(took) and _all_constant(took))
+    )
     in_backward = ran.node is not None and phase != "forward"
     line = ran.site.line
     if where is None and in_backward and ran.reenters:
