@@ -9,7 +9,7 @@ from typing import Any
 
 from dltool.core.measurements import NonFiniteEvent
 from dltool.diagnostics.hunt.fixes import HALVES, clipped, in_float32, slowed, with_eps
-from dltool.diagnostics.hunt.rows import Layout, exchanged, layout, same_rows
+from dltool.diagnostics.hunt.rows import Layout, alike, exchanged, layout, same_rows
 from dltool.diagnostics.hunt.samples import diverged
 from dltool.training.experiment import Batch, Experiment
 from dltool.training.patrol import Caught
@@ -32,7 +32,7 @@ class Culprits:
         """The batches without them; None where none of them is in there, or nothing would be left of a batch."""
         changed = []
         for batch in batches:
-            found = layout(batch)
+            found = alike(self.batch, self.layout, batch)
             same = () if found is None else same_rows(batch, found, self.batch, self.layout, self.rows)
             if found is None or len(same) == found.samples:
                 return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from dltool.diagnostics.hunt.blame import Rows
-from dltool.diagnostics.hunt.rows import Layout, can_lend, exchanged, layout, rows_where
+from dltool.diagnostics.hunt.rows import Layout, alike, exchanged, rows_where
 from dltool.diagnostics.hunt.trials import Trials
 from dltool.training.experiment import Batch
 from dltool.training.patrol import Caught
@@ -110,14 +110,10 @@ def _unsuspected(step: Numbered, suspected: Rows) -> Spares | None:
     own = [step.within(place, good) for place in range(len(step.batches))]
     by_batch: list[Spare] = []
     for batch, found, rows in zip(step.batches, step.layouts, own, strict=True):
-        others = [
-            Spare(lent, (lender, lenders))
-            for lender, lenders, lent in zip(step.batches, step.layouts, own, strict=True)
-            if lent and can_lend(batch, found, lender, lenders)
-        ]
-        if not rows and not others:
+        spare = Spare(rows) if rows else _spare(batch, found, zip(step.batches, own, strict=True))
+        if spare is None:
             return None
-        by_batch.append(Spare(rows) if rows else others[0])
+        by_batch.append(spare)
     return Spares(tuple(by_batch), good)
 
 
@@ -130,22 +126,30 @@ def _other_batches(caught: Caught) -> Iterator[Sequence[Batch]]:
         yield following.kept
 
 
-def _lent(step: Numbered, batches: Sequence[Batch]) -> Spares | None:
-    lenders = [(batch, found) for batch in batches if (found := layout(batch)) is not None]
+def _lent(step: Numbered, lenders: Sequence[Batch]) -> Spares | None:
     by_batch: list[Spare] = []
     for batch, found in zip(step.batches, step.layouts, strict=True):
-        for lender, like in lenders:
-            theirs = layout(lender, sequence_first=True) if found.turned else like
-            if theirs is not None and can_lend(batch, found, lender, theirs) and (rows := _finite(lender, theirs)):
-                by_batch.append(Spare(rows, (lender, theirs)))
-                break
-    return Spares(tuple(by_batch), ()) if len(by_batch) == len(step.batches) else None
+        spare = _spare(batch, found, ((lender, None) for lender in lenders))
+        if spare is None:
+            return None
+        by_batch.append(spare)
+    return Spares(tuple(by_batch), ())
 
 
-def _finite(batch: Batch, found: Layout) -> Rows:
-    """Samples without a value that is not finite: such a one may be what is wrong with the other batch too."""
-    bad = set(rows_where(batch, found, lambda tensor: ~tensor.isfinite()))
-    return tuple(row for row in range(found.samples) if row not in bad)
+def _spare(batch: Batch, found: Layout, lenders: Iterable[tuple[Batch, Rows | None]]) -> Spare | None:
+    """Rows of the first lender whose samples fit; its finite ones, where none are named.
+
+    A value that is not finite may be what is wrong with the other batch too.
+    """
+    for lender, named in lenders:
+        theirs = alike(batch, found, lender)
+        if theirs is None:
+            continue
+        bad = set(rows_where(lender, theirs, lambda tensor: ~tensor.isfinite())) if named is None else set()
+        rows = tuple(row for row in range(theirs.samples) if row not in bad) if named is None else named
+        if rows:
+            return Spare(rows, (lender, theirs))
+    return None
 
 
 def _parts(step: Numbered) -> Iterator[Spares]:

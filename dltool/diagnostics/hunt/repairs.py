@@ -120,13 +120,16 @@ def _mended_batch(batch: Batch, parts: set[int], fill: Fill) -> Batch:
 
 
 def _stand_ins(values: Tensor, batch: Batch, given: Layout | None) -> Tensor:
+    """Where no sample is good, numbers between 0 and 1, which are right for a probability, a count and a logarithm."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.rand(values.shape, generator=generator).to(device=values.device, dtype=values.dtype)
     if given is None or given.listed:
-        return harmless(values)
+        return drawn
     place = next((dim for dim in (0, 1) if values.ndim > dim and values.shape[dim] == given.samples), None)
     bad = rows_where(batch, given, lambda tensor: ~tensor.isfinite())
     good = [row for row in range(given.samples) if row not in set(bad)]
     if place is None or not good:
-        return harmless(values)
+        return drawn
     return values.select(place, good[0]).unsqueeze(place).expand(values.shape)
 
 

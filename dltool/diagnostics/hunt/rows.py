@@ -27,15 +27,13 @@ class Layout:
 
     ``axes`` has one entry for each tensor of input and target, in order; None for a tensor that is not one row a sample, and
     is carried along. ``listed``: the batch is a list of samples (images of different sizes) instead, and its target is a
-    list, or a tensor of as many rows. ``ambiguous``: by the sizes the second dimension could be that of the samples as well;
-    ``turned``: it was taken.
+    list, or a tensor of as many rows. ``ambiguous``: by the sizes the second dimension could be that of the samples as well.
     """
 
     samples: int
     axes: tuple[Axis | None, ...]
     listed: bool = False
     ambiguous: bool = False
-    turned: bool = False
 
 
 def layout(batch: Batch, *, sequence_first: bool = False) -> Layout | None:
@@ -63,7 +61,7 @@ def layout(batch: Batch, *, sequence_first: bool = False) -> Layout | None:
     square = all(tensor.ndim > 1 and tensor.shape[1] == best for tensor in sized)
     if sequence_first and (second is not None or square):
         best = best if second is None else second
-        return Layout(best, tuple(_axis(tensor, best, first=1) for tensor in given), turned=True)
+        return Layout(best, tuple(_axis(tensor, best, first=1) for tensor in given))
     axes = [_axis(tensor, best, first=0) for tensor in given]
     inner = next((axis.dim for axis in axes if axis is not None), 0)
     for place in range(sum(1 for _ in tensors(batch.input)), len(given)):
@@ -89,21 +87,20 @@ def exchanged(batch: Batch, of: Layout, index: Sequence[int], donor: tuple[Batch
     return Batch(*transform(tuple(batch), lambda tensor: made[id(tensor)]))
 
 
-def can_lend(batch: Batch, of: Layout, donor: Batch, donors: Layout | None) -> bool:
-    """Whether samples of ``donor`` fit into ``batch``: the same nesting, dtypes and shape of a sample."""
-    if donors is None or donors.listed != of.listed:
-        return False
+def alike(batch: Batch, of: Layout, other: Batch) -> Layout | None:
+    """The layout of another batch that is made like this one, whatever its sizes suggest; None where it is not.
+
+    Made alike is: the same nesting, dtypes and shape of a sample, so that samples of one fit into the other.
+    """
     if of.listed:
-        return True
-    own, lent = list(tensors(tuple(batch))), list(tensors(tuple(donor)))
-    if len(own) != len(lent):
-        return False
-    return all(
-        a.dtype == b.dtype
-        and (x is None) == (y is None)
-        and (x is None or y is None or _sample_shape(x) == _sample_shape(y))
-        for a, b, x, y in zip(own, lent, of.axes, donors.axes, strict=True)
-    )
+        return _listed(other)
+    own, others = list(tensors(tuple(batch))), list(tensors(tuple(other)))
+    if [(t.dtype, t.ndim) for t in own] != [(t.dtype, t.ndim) for t in others]:
+        return None
+    axes = [None if axis is None else _axis_alike(axis, tensor) for axis, tensor in zip(of.axes, others, strict=True)]
+    samples = {axis.view[axis.dim] for axis in axes if axis is not None}
+    same = all(_sample_shape(x) == _sample_shape(y) for x, y in zip(of.axes, axes, strict=True))
+    return Layout(samples.pop(), tuple(axes)) if same and len(samples) == 1 else None
 
 
 def rows_where(batch: Batch, of: Layout, test: Callable[[Tensor], Tensor], part: int | None = None) -> tuple[int, ...]:
@@ -167,6 +164,16 @@ def _flattened(tensor: Tensor, samples: int, dim: int) -> Axis | None:
 
 def _sample_shape(axis: Axis | None) -> tuple[int, tuple[int, ...]] | None:
     return None if axis is None else (axis.dim, axis.view[: axis.dim] + axis.view[axis.dim + 1 :])
+
+
+def _axis_alike(axis: Axis, tensor: Tensor) -> Axis | None:
+    if tensor.ndim == len(axis.view):
+        return Axis(axis.dim, tuple(tensor.shape))
+    length = axis.view[1 - axis.dim]
+    samples, rest = divmod(tensor.shape[0], length)
+    if rest:
+        return None
+    return Axis(axis.dim, (length, samples) if axis.dim else (samples, length))
 
 
 def _picked(
