@@ -170,7 +170,7 @@ def central(trials: Trials, stage: Stage) -> LrTrial | None:
     least = trials.gain(best) * AS_GOOD_RATIO
     good = [t for t in trials.made if t.stage == stage and trials.gain(t) >= least]
     middle = statistics.fmean([math.log(t.lr) for t in good])
-    return min(good, key=lambda t: (abs(math.log(t.lr) - middle), -trials.gain(t)))
+    return min(good, key=lambda t: (round(abs(math.log(t.lr) - middle), 6), t.lr))  # too high costs more than too low
 
 
 def expected_steps(wanted: int, length: Length) -> int:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measured.lr_find import SuggestedLr
 from dltool.core.measurements import Measurements, NonFinite, Optimisation, StepGain, StepGains
 from dltool.rules.activations.calls import died_on_the_way
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.learnt import failed
 from dltool.rules.updates.gains import downhill, overshot
+from dltool.rules.updates.tried_rate import Tried, tried_rate
 
 
 class LearningRateTooHigh(Rule):
@@ -22,7 +24,9 @@ class LearningRateTooHigh(Rule):
     when at least `overshoot` of the downhill steps, among the first `early` or in the whole run, did so, or when a single
     one threw the net: it raised the loss by `thrown` times what it was, or was at the start if that is more. Where all units
     of a layer died on the way, any overshoot that was seen will do. In every case the run must have ended badly: non-finite,
-    diverged, oscillating, on a plateau, no better than a constant, or blind to its input.
+    diverged, oscillating, on a plateau, no better than a constant, or blind to its input. Where rates were searched for
+    (lr-find) the target's own was tried beside them: one above the range that trains is too high when training with it
+    diverged, and very likely so (a warning) when it gained less than `learnt` of what the best rate gained.
 
     Why it is bad: beyond twice the inverse of the curvature every step makes things worse; weights are thrown to where units
     die and gradients vanish, and do not come back.
@@ -39,7 +43,7 @@ class LearningRateTooHigh(Rule):
     id = "OPT101"
     name = "learning-rate-too-high"
     severity = Severity.ERROR
-    needs = (StepGains,)
+    needs = ()
     thresholds: ClassVar[tuple[Threshold, ...]] = (
         Threshold(
             name="overshoot",
@@ -58,6 +62,12 @@ class LearningRateTooHigh(Rule):
             default=1.0,
             unit="rise of the loss in one downhill step, over the loss before it or at the start, whichever is more",
             source="convention: the loss doubles; one such step can leave every unit dead (Lewkowycz et al. 2020, catapult)",
+        ),
+        Threshold(
+            name="learnt",
+            default=0.02,
+            unit="gain of a trial at this rate over the gain of the best rate",
+            source="convention: next to nothing, where a lower rate trains",
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
@@ -82,6 +92,10 @@ class LearningRateTooHigh(Rule):
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        if SuggestedLr in measured:
+            return self._judge_trial(tried_rate(measured))
+        if StepGains not in measured:
+            return Skip("not measured: step_gains")
         steps = downhill(measured[StepGains])
         if not steps:
             return Skip("no step that was looked at went downhill")
@@ -105,6 +119,15 @@ class LearningRateTooHigh(Rule):
         else:
             return ()
         return [self._finding(told, first, share, steps, run)]
+
+    def _judge_trial(self, tried: Tried | None) -> Iterable[Finding] | Skip:
+        if tried is None:
+            return Skip("no rate was found to compare this one with")
+        diverged = tried.own.ended == "diverged"
+        idle = not tried.own.scheduled and not tried.gain_ratio >= self.limits["learnt"]
+        if tried.own.lr <= tried.high or not (diverged or idle):
+            return ()
+        return [tried.blame(self, tried.told, severity=None if diverged else Severity.WARNING)]
 
     def _threw(self, step: StepGain, start: float) -> bool:
         return not step.actual_change < self.limits["thrown"] * max(abs(start), abs(step.loss_before))

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measured.lr_find import SuggestedLr
 from dltool.core.measurements import Measurements, Optimisation, Parameters, StepGains
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.updates.gains import downhill, gentle
+from dltool.rules.updates.tried_rate import Tried, tried_rate
 
 UNFINISHED = ("not-converged", "underfitting", "no-better-than-trivial")
 
@@ -20,7 +22,9 @@ class LearningRateTooLow(Rule):
 
     What it measures: the gain ratio of the steps that were looked at (what the loss did over what the slope promised) and
     the update ratio ‖Δw‖/‖w‖ of every weight. It fires when nearly all gains are near 1, even the fastest weight moves less
-    than `update_ratio` a step, and the run ended unfinished: still falling, underfitting or no better than a constant.
+    than `update_ratio` a step, and the run ended unfinished: still falling, underfitting or no better than a constant. Where
+    rates were searched for (lr-find), it fires when the target's own gained less than `learnt` of what the best rate gained,
+    and is so low that the whole planned run would move the weights less than that short trial at the lowest usable rate.
 
     Why it is bad: the run would need ten or a hundred times as many steps.
 
@@ -36,7 +40,7 @@ class LearningRateTooLow(Rule):
     id = "OPT102"
     name = "learning-rate-too-low"
     severity = Severity.WARNING
-    needs = (StepGains, Parameters, FitVerdict)
+    needs = ()
     thresholds: ClassVar[tuple[Threshold, ...]] = (
         Threshold(
             name="update_ratio",
@@ -50,6 +54,12 @@ class LearningRateTooLow(Rule):
             unit="share of downhill steps with a gain ratio between 0.75 and 1.25, or too short to see",
             source="Conn, Gould & Toint 2000, section 6.1: above 0.75 the step is very successful and may grow",
         ),
+        Threshold(
+            name="learnt",
+            default=0.1,
+            unit="gain of a trial at this rate over the gain of the best rate",
+            source="convention: a tenth; the length of the run has to confirm it",
+        ),
     )
     explains: ClassVar[tuple[str, ...]] = (
         "parameter-not-updated",
@@ -60,6 +70,11 @@ class LearningRateTooLow(Rule):
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        if SuggestedLr in measured:
+            return self._judge_trial(tried_rate(measured))
+        missing = [section.key for section in (StepGains, Parameters, FitVerdict) if section not in measured]
+        if missing:
+            return Skip(f"not measured: {', '.join(missing)}")
         steps = downhill(measured[StepGains])
         ratios = [
             p.update_ratio.median
@@ -94,3 +109,11 @@ class LearningRateTooLow(Rule):
                 ),
             )
         ]
+
+    def _judge_trial(self, tried: Tried | None) -> Iterable[Finding] | Skip:
+        if tried is None:
+            return Skip("no rate was found to compare this one with")
+        reach = tried.own.lr * tried.own.planned_ratio
+        if tried.own.ended == "diverged" or not reach < tried.low or tried.gain_ratio >= self.limits["learnt"]:
+            return ()
+        return [tried.blame(self, f"{tried.told}; the planned run is too short to make up for it")]
