@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dltool.core.errors import Problem, TargetError, UserError
 from dltool.probes.gradcheck.check import precision_errors
-from dltool.probes.gradcheck.lifting import double_by_default
+from dltool.probes.gradcheck.lifting import double_by_default, single_by_default
 from dltool.probes.gradcheck.point import Penalty, Point, UnchangedError
 from dltool.probes.gradcheck.projections import PROJECTIONS
 from dltool.probes.nested import place
@@ -34,7 +34,8 @@ SAME_LOSS = 1e-2
 
 def few_samples(experiment: Experiment, limit: int = SAMPLES) -> Batch:
     """The first few of the fixed training samples, on the experiment's device."""
-    batch = next(iter(experiment.train.fixed(limit)))
+    with single_by_default():  # the user's own loaders make what they always make
+        batch = next(iter(experiment.train.fixed(limit)))
     return Batch(place(batch.input, experiment.device), place(batch.target, experiment.device))
 
 

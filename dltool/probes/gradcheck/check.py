@@ -146,15 +146,17 @@ class Check:
         leaf, analytic = self.point.leaves[name].detach(), self.gradients[name]
         if self._recording is None:
             self._recording = record_values(self.point)
+        evaluator = evaluator_for(self.point, self._recording, name)
+        everything = torch.arange(leaf.numel(), device=leaf.device)
         return check_elements(
             self.point,
             name,
             analytic,
-            evaluator_for(self.point, self._recording, name),
-            torch.arange(leaf.numel(), device=leaf.device) if every else chosen(analytic, leaf, self.seed),
+            evaluator,
+            everything if every else chosen(analytic, leaf, evaluator, self.seed),
             base=self.base,
             noise=self.noise,
-            tick=self.tick if every else lambda _: True,
+            tick=self.tick if every else lambda _: self.tick(0),
         )
 
     def _try_nearby(self, names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from dltool.probes.gradcheck.projections import size_of
 from dltool.probes.numeric_gradient import measure
 
 BLOCK = 4096
-LOCALISED = 1024
+LOCALISED, LOCALISED_ONE_BY_ONE = 1024, 128
 """Elements that a tensor is localised in: all of a small one, of a large one a quarter by size and the rest at random."""
 
 Tick = Callable[[int], bool]
@@ -26,15 +26,16 @@ class StoppedError(Exception):
     """The user asked to end the check."""
 
 
-def chosen(analytic: Tensor | None, leaf: Tensor, seed: int) -> Tensor:
+def chosen(analytic: Tensor | None, leaf: Tensor, evaluator: Evaluator, seed: int) -> Tensor:
     """Flat indices of the elements that a tensor is localised in, in order."""
-    if leaf.numel() <= LOCALISED:
+    most = LOCALISED if evaluator.at_once > 1 else LOCALISED_ONE_BY_ONE
+    if leaf.numel() <= most:
         return torch.arange(leaf.numel(), device=leaf.device)
     order = torch.randperm(leaf.numel(), generator=torch.Generator().manual_seed(seed)).to(leaf.device)
     if analytic is not None:
-        largest = analytic.reshape(-1).abs().topk(LOCALISED // 4).indices
+        largest = analytic.reshape(-1).abs().topk(most // 4).indices
         order = torch.cat((largest, order[~torch.isin(order, largest)]))
-    return order[:LOCALISED].sort().values
+    return order[:most].sort().values
 
 
 def check_elements(

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.utils import parametrizations
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 from dltool.probes.gradcheck.forward_only import functions_in, without_autograd
 from dltool.probes.gradcheck.lifting import Lifted, computes_lower
@@ -17,6 +19,7 @@ from dltool.probes.gradcheck.rewinding import Rewinder
 from dltool.probes.nested import Nested, transform
 from dltool.probes.preserve import overwrite
 
+SPECTRAL = parametrizations._SpectralNorm  # noqa: SLF001
 BATCH_NORMS = nn.modules.batchnorm._NormBase  # noqa: SLF001 - batch and instance norms
 
 
@@ -65,7 +68,7 @@ class Point:
         self.leaves: dict[str, Tensor] = {**self.parameters, **self.inputs}
         for leaf in self.leaves.values():
             leaf.data = leaf.data.contiguous()
-        _keep_running_statistics(model)
+        _hold_still(model)
         device = next(iter(self.leaves.values())).device if self.leaves else torch.device("cpu")
         self.rewinder = Rewinder([model, *modules], device)
         self.evaluations = 0
@@ -183,11 +186,20 @@ def _dense(grad: Tensor | None) -> Tensor | None:
     return (grad.to_dense() if grad.layout is not torch.strided else grad).detach().to(torch.float64).contiguous()
 
 
-def _keep_running_statistics(model: nn.Module) -> None:
-    """In training mode batch norm uses the batch alone; without this it would write what ``vmap`` cannot write."""
+def _hold_still(model: nn.Module) -> None:
+    """Stop what training mode moves on the side, where that leaves the loss as it is.
+
+    In training mode batch norm uses the batch alone, and ``vmap`` could not write its running statistics. The power
+    iteration of spectral norm is not seen by autograd, which takes its vectors for constants; here they are.
+    """
     for module in model.modules():
         if isinstance(module, BATCH_NORMS) and module.training:
             module.track_running_stats = False
+        if isinstance(module, SPECTRAL):
+            module.eval()
+        for hook in module._forward_pre_hooks.values():  # noqa: SLF001 - the older spectral norm is such a hook
+            if isinstance(hook, SpectralNorm):
+                hook.n_power_iterations = 0
 
 
 def _named_inputs(value: Nested, name: str = "input") -> dict[str, Tensor]:
