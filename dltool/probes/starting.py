@@ -46,14 +46,19 @@ def at_the_start(model: nn.Module, kept_in_eval: Collection[str] = ()) -> Iterat
     from sample to sample what is no signal.
     """
     with preserved(model):
-        model.eval()
-        on_gpu = device_of(model).type == "cuda"
-        for path, module in model.named_modules():
-            batch_statistics = isinstance(module, nn.modules.batchnorm._NormBase) and path not in kept_in_eval  # noqa: SLF001
-            recurrent = isinstance(module, nn.RNNBase) and on_gpu  # cudnn has a backward pass in training mode alone
-            if batch_statistics or recurrent:
-                module.training = True
+        set_noiseless(model, kept_in_eval)
         yield
+
+
+def set_noiseless(model: nn.Module, kept_in_eval: Collection[str] = ()) -> None:
+    """Eval mode, but for normalisations, which use the batch."""
+    model.eval()
+    on_gpu = device_of(model).type == "cuda"
+    for path, module in model.named_modules():
+        batch_statistics = isinstance(module, nn.modules.batchnorm._NormBase) and path not in kept_in_eval  # noqa: SLF001
+        recurrent = isinstance(module, nn.RNNBase) and on_gpu  # cudnn has a backward pass in training mode alone
+        if batch_statistics or recurrent:
+            module.training = True
 
 
 def measure_start(
