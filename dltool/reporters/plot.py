@@ -7,7 +7,7 @@ NaN or infinite is a cross on the top row: it is never left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dltool.reporters.axis import Axis, fit_axis, whole_ticks
@@ -41,13 +41,33 @@ class Span:
     style: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A sign under the x axis."""
+
+    x: int
+    sign: str
+    style: str = ""
+
+
 Line = list[Span]
 
 
-def plot(series: Sequence[Series], *, width: int, height: int, unicode: bool, x_name: str) -> list[Line]:
+def plot(
+    series: Sequence[Series],
+    *,
+    width: int,
+    height: int,
+    unicode: bool,
+    x_name: str,
+    x_ticks: Mapping[int, str] | None = None,
+    marks: Sequence[Mark] = (),
+) -> list[Line]:
     """The lines of a plot ``width`` cells wide, with ``height`` rows for the curves and two for the x axis.
 
     Series without a point are passed over. Nothing at all is drawn, and the list is empty, when no point is finite.
+    ``x_ticks`` are the labels of an axis that does not count (of a logarithm, say); ``marks``, of which later ones cover
+    earlier ones, add a line below it.
     """
     series = [s for s in series if s.points]
     values = [y for s in series for _, y in s.points if math.isfinite(y)]
@@ -64,7 +84,9 @@ def plot(series: Sequence[Series], *, width: int, height: int, unicode: bool, x_
         _draw(canvas, one, axis, first, last)
     ends = _end_labels(series, names, axis, height)
     lines = [_row(canvas, row, ticks, left, ends, unicode=unicode) for row in range(height)]
-    return lines + _x_axis(first, last, left, columns, x_name, unicode=unicode)
+    labels = {tick: f"{tick:,}" for tick in whole_ticks(first, last, max(2, columns // 14))} if x_ticks is None else x_ticks
+    scale = _Scale(first, last, left, columns)
+    return lines + _x_axis(scale, labels, x_name, unicode=unicode) + _marked(scale, marks)
 
 
 def sparkline(values: Sequence[float], *, width: int, unicode: bool) -> str:
@@ -75,6 +97,19 @@ def sparkline(values: Sequence[float], *, width: int, unicode: bool) -> str:
     axis = fit_axis(finite, ticks=2)
     picked = [values[index * len(values) // width] for index in range(width)] if len(values) > width else values
     return "".join("▁▂▃▄▅▆▇█"[min(7, int(8 * axis.place(v)))] if math.isfinite(v) else "✖" for v in picked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Where the x axis lies: its ends, the cells left of it, and its own."""
+
+    first: int
+    last: int
+    left: int
+    columns: int
+
+    def column(self, x: int) -> int:
+        return round((self.columns - 1) * (x - self.first) / max(1, self.last - self.first))
 
 
 class _Canvas:
@@ -174,17 +209,29 @@ def _row(canvas: _Canvas, row: int, ticks: dict[int, str], left: int, ends: dict
     return [*line, Span(" "), ends[row]] if row in ends else line
 
 
-def _x_axis(first: int, last: int, left: int, columns: int, name: str, *, unicode: bool) -> list[Line]:
+def _x_axis(scale: _Scale, labels: Mapping[int, str], name: str, *, unicode: bool) -> list[Line]:
     corner, dash, mark = ("└", "─", "┴") if unicode else ("+", "-", "+")
-    edge, text = [dash] * columns, [" "] * (columns + len(f"{last:,}"))
-    ticks = whole_ticks(first, last, max(2, columns // 14))
-    for tick in (ticks[0], *reversed(ticks[1:])):
-        column = round((columns - 1) * (tick - first) / max(1, last - first))
-        label = f"{tick:,}"
+    ticks = list(labels)
+    edge, text = [dash] * scale.columns, [" "] * (scale.columns + max(map(len, labels.values()), default=0))
+    for tick in (*ticks[:1], *reversed(ticks[1:])):
+        column = scale.column(tick)
+        label = labels[tick]
         start = max(0, column - len(label) // 2)
         if any(text[at] != " " for at in range(max(0, start - 2), min(len(text), start + len(label) + 2))):
             continue
         edge[column] = mark if column else dash
         text[start : start + len(label)] = label
-    axis_line = [Span(f"{'':>{left}} {corner}{''.join(edge)}", "dim")]
-    return [axis_line, [Span(f"{'':>{left}}  {''.join(text).rstrip()}  {name}", "dim")]]
+    axis_line = [Span(f"{'':>{scale.left}} {corner}{''.join(edge)}", "dim")]
+    return [axis_line, [Span(f"{'':>{scale.left}}  {''.join(text).rstrip()}  {name}", "dim")]]
+
+
+def _marked(scale: _Scale, marks: Sequence[Mark]) -> list[Line]:
+    """One line with the marks that are within the axis."""
+    cells = {scale.column(mark.x): mark for mark in marks if scale.first <= mark.x <= scale.last}
+    if not cells:
+        return []
+    line = [Span(" " * (scale.left + 2))]
+    for column in range(max(cells) + 1):
+        mark = cells.get(column)
+        line.append(Span(" ") if mark is None else Span(mark.sign, mark.style))
+    return [line]
