@@ -23,7 +23,7 @@ def one_step_in_four_hundred():
     return {"model": net, "batches": batches, "loss": F.cross_entropy}
 
 
-@faulty(phase="backward", op="SqrtBackward0", module=None, step=203, samples=(0,), steps=240)
+@faulty(phase="backward", op="SqrtBackward0", module=None, step=203, samples=OPEN, steps=240)
 def pair_that_meets_in_the_seventh_epoch():
     """The loader is reshuffled by hand every epoch, and a pair of twins is compared only once."""
 
@@ -41,7 +41,7 @@ def pair_that_meets_in_the_seventh_epoch():
     return {"model": nn.Linear(4, 3), "batches": make, "epoch_steps": 250, "loss": distance}
 
 
-@faulty(phase="forward", op="log", module="gumbel", step=OPEN, samples=None, steps=300)
+@faulty(phase="forward", op="log", module="gumbel", step=36, samples=None, steps=300)
 def gumbel_noise_in_bfloat16():
     """-log(-log(u)) with u rounded to bfloat16: it is 1 once in five hundred draws, and the noise inf."""
 
@@ -65,7 +65,7 @@ def gumbel_noise_in_bfloat16():
     return {"model": Net(), "batches": batches, "loss": F.mse_loss}
 
 
-@faulty(phase="forward", op="div", module="", step=OPEN, samples=OPEN, steps=200)
+@faulty(phase="forward", op="div", module="", step=87, samples=OPEN, steps=200)
 def word_dropout_of_every_word():
     """Word dropout by Python's own random numbers: now and then no word is left, and the mean divides by 0."""
 
@@ -84,7 +84,7 @@ def word_dropout_of_every_word():
     return {"model": Bag(), "batches": batches, "loss": F.cross_entropy}
 
 
-@faulty(phase="forward", op="log", module="", step=OPEN, samples=None, steps=200)
+@faulty(phase="forward", op="log", module="", step=9, samples=None, steps=200)
 def noise_from_numpy():
     """Augmentation inside the model with numpy's global generator, which draws a 0 in one of a hundred."""
 

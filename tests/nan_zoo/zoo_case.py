@@ -52,6 +52,11 @@ class Expected:
     line: int | None = None
     innocent: str | None = None
 
+    @property
+    def in_order(self) -> bool:
+        """The plain loop gets the same batches in the same order: no loader shuffles them."""
+        return self.healthy or self.step is not None
+
 
 def faulty(
     *,

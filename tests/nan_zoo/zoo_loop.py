@@ -24,8 +24,17 @@ class Seen:
     what: frozenset[str]
 
 
-def first_bad_step(factory: Callable[[], Any], steps: int, innocent_kind: str | None = None) -> Seen | None:
-    """Train for ``steps`` steps with plain torch; None where all that was finite stays so, ``innocent_kind`` apart."""
+@dataclass(frozen=True)
+class Plain:
+    """A run by itself: what was seen, None where it stayed healthy, and what it left."""
+
+    seen: Seen | None
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+def train_plainly(factory: Callable[[], Any], steps: int, innocent_kind: str | None = None) -> Plain:
+    """Train for ``steps`` steps, or until a value goes bad that was finite, those of ``innocent_kind`` apart."""
     seed_everything()
     parts = factory()
     parts = parts if isinstance(parts, Mapping) else {"model": parts}
@@ -44,17 +53,17 @@ def first_bad_step(factory: Callable[[], Any], steps: int, innocent_kind: str | 
     for epoch in _epochs(parts["batches"], parts.get("epoch_steps")):
         for inputs, target in epoch:
             if step == steps:
-                return None
+                return Plain(None, model, optimizer)
             what = _step(_Parts(model, loss_of, optimizer, scaler), inputs, target)
             what |= {kind for kind, _ in _bad_names(model, optimizer) - innocent if kind != innocent_kind}
             if what:
-                return Seen(step, frozenset(what))
+                return Plain(Seen(step, frozenset(what)), model, optimizer)
             step += 1
             if scheduler is not None and isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR):
                 scheduler.step()
         if scheduler is not None and not isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR):
             scheduler.step()
-    return None
+    raise AssertionError("epochs go on for ever")
 
 
 def seed_everything() -> None:
