@@ -1,4 +1,4 @@
-"""``dltool gradcheck``: are the analytic gradients right?
+"""``dltool gradcheck``: whether the analytic gradients are right.
 
 Autograd's gradients are compared with two-sided differences of the loss, in float64, on a copy of the model: at the
 initial weights, and again after a few steps of training where that was asked for.

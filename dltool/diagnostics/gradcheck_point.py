@@ -90,7 +90,7 @@ def model_copy(experiment: Experiment) -> nn.Module:
         raise explain(problem, "copying the model") from problem
     for original, copied in zip(own.parameters(), model.parameters(), strict=True):
         for hook in (original._backward_hooks or {}).values():  # noqa: SLF001 - deepcopy leaves hooks of tensors behind
-            copied.register_hook(hook)
+            copied.register_hook(hook)  # type: ignore[no-untyped-call]
     set_training(model, experiment.kept_in_eval)
     return model
 

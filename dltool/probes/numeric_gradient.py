@@ -86,8 +86,8 @@ def measure(
     fine = ((expected - numeric).abs() <= allowed) & (gap <= torch.maximum(1e4 * CLOSER_GAP * allowed, 2 * rounding))
     doubtful = lines[~fine]
     worst_first = doubtful[torch.argsort((expected - numeric)[doubtful].abs().nan_to_num(math.inf), descending=True)]
-    for chunk in worst_first.split(CHUNK) if len(doubtful) else ():
-        _look_closer(values, chunk, steps[chunk], found, base, noise, scale)
+    for chunk in torch.split(worst_first, CHUNK) if len(doubtful) else ():
+        _look_closer(values, chunk, steps[chunk], found, base=base, noise=noise, scale=scale)
         wrong = (expected - found.numeric)[chunk].abs() > found.resolution[chunk]
         if bool((wrong & ~found.kink[chunk]).all()):
             break  # plainly wrong, and what is left is less so: a closer look at every element changes nothing
@@ -95,7 +95,7 @@ def measure(
 
 
 def _look_closer(
-    values: Values, lines: Tensor, steps: Tensor, found: Slopes, base: float, noise: float, scale: float
+    values: Values, lines: Tensor, steps: Tensor, found: Slopes, *, base: float, noise: float, scale: float
 ) -> None:
     ladder = torch.stack([steps * _power_of_two(torch.tensor(factor)).item() for factor in FACTORS])
     every = lines.expand(len(FACTORS), -1).reshape(-1)

@@ -55,7 +55,7 @@ def culprits(point: Point, wrong: list[str]) -> tuple[Culprit, ...]:
         if not any(_to_blame(inner, faults) for inner in _within(call)):
             faults[call.start] = _faults_of(point, call)
     found = [_culprit(call, faults[call.start]) for call in recording.calls if faults.get(call.start)]
-    loss = _loss_faults(point, outputs[-1]) if outputs else []
+    loss = [] if any(culprit.module is None for culprit in found) or not outputs else _loss_faults(point, outputs[-1])
     if loss:
         found.append(_told(None, None, loss))
     return _with_parameters(found, recording.calls, wrong)
@@ -80,19 +80,26 @@ def _faults_of(point: Point, call: Call) -> list[_Fault]:
         return call.what(*args, **kwargs)
 
     names = _argument_names(call)
-    return _faults(point, run, call.args, call.kwargs, own, names)
+    return _faults(point, run, (call.args, call.kwargs), own=own, names=names)
 
 
 def _loss_faults(point: Point, output: Nested) -> list[_Fault]:
     given = transform(output, lambda t: t.detach().clone().requires_grad_(t.is_floating_point()))
-    return _faults(point, lambda args, _: point.criterion(args[0], point.target), (given,), {}, [], ("the output",))
+    return _faults(
+        point, lambda args, _: point.criterion(args[0], point.target), ((given,), {}), own=[], names=("the output",)
+    )
 
 
 def _faults(
-    point: Point, run: Callable[[Any, Any], Nested], args: Any, kwargs: Any, own: list[nn.Parameter], names: tuple[str, ...]
+    point: Point,
+    run: Callable[[Any, Any], Nested],
+    given: tuple[Any, Any],
+    *,
+    own: list[nn.Parameter],
+    names: tuple[str, ...],
 ) -> list[_Fault]:
     """Arguments with a wrong gradient; none where the call cannot be made again on its own."""
-    inputs = [(name, t) for name, value in _named(args, kwargs, names) for t in tensors(value) if t.requires_grad]
+    inputs = [(name, t) for name, value in _named(*given, names) for t in tensors(value) if t.requires_grad]
     groups = [(name, [tensor]) for name, tensor in inputs] + ([("its parameters", list(own))] if own else [])
     if not groups:
         return []
@@ -101,7 +108,7 @@ def _faults(
 
     def total() -> Tensor:
         point.rewinder()
-        fresh = transform((args, kwargs), lambda t: t.clone() if t.is_floating_point() else t)
+        fresh = transform(given, lambda t: t.clone() if t.is_floating_point() else t)
         with point.lifting():
             outputs = [t for t in tensors(run(*fresh)) if t.is_floating_point()]
         if not weights:
@@ -118,7 +125,8 @@ def _faults(
         base = float(value.detach())
         noise = 16 * EPSILON * sum(float(w.norm()) for w in weights) + EPSILON * abs(base)
         found = [
-            _check(total, name, group, [next(gradients) for _ in group], base, noise, generator) for name, group in groups
+            _check(total, name, group, [next(gradients) for _ in group], base=base, noise=noise, generator=generator)
+            for name, group in groups
         ]
     except Exception:  # noqa: BLE001 - a call that depends on more than its arguments is not judged on its own
         return []
@@ -130,6 +138,7 @@ def _check(
     name: str,
     group: list[Any],
     gradients: list[Tensor | None],
+    *,
     base: float,
     noise: float,
     generator: torch.Generator,

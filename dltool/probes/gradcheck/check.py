@@ -62,7 +62,8 @@ class Check:
         """Check every leaf: all elements where ``groups`` is None, else by joint projections of the leaves of each group."""
         self._measure_base()
         unsteady = self.repeat_difference > UNSTEADY * max(abs(self.base), 1e-6)
-        complete, found = True, ()
+        complete = True
+        found: tuple[Culprit, ...] = ()
         if not unsteady and math.isfinite(self.base):
             try:
                 self._compare(groups)

@@ -60,7 +60,7 @@ def check_elements(
     sizes = weights.abs().clamp_min(size_of(leaf))
     scale = float(expected.square().mean().sqrt())
     parts = []
-    for block in elements.split(min(BLOCK, max(64, 16 * evaluator.at_once))):
+    for block in torch.split(elements, min(BLOCK, max(64, 16 * evaluator.at_once))):
 
         def values(lines: Tensor, offsets: Tensor, block: Tensor = block) -> Tensor:
             moved = block[lines]

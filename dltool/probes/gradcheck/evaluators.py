@@ -123,7 +123,7 @@ class ThroughOutput:
 
 
 def _chunks(elements: Tensor, offsets: Tensor, size: int) -> zip[tuple[Tensor, Tensor]]:
-    return zip(elements.split(size), offsets.split(size), strict=True)
+    return zip(torch.split(elements, size), torch.split(offsets, size), strict=True)
 
 
 def _fitting(largest_bytes: int) -> int:
@@ -152,7 +152,7 @@ def evaluator_for(point: Point, recording: Recording, name: str) -> Evaluator:
     elements = torch.randint(leaf.numel(), (TRIED,), generator=generator).to(leaf.device)
     offsets = torch.tensor([TRIED_OFFSET, -TRIED_OFFSET, 0.0], dtype=torch.float64, device=leaf.device)
     wanted = plain(elements, offsets)
-    through = _through_output(point, recording, name, direction, expected, largest)
+    through = _through_output(point, recording, name, direction, expected, largest_bytes=largest)
     batched = Batched(point, name, replay, largest)
     return next((way for way in (through, batched) if way is not None and _works(way, elements, offsets, wanted)), plain)
 
@@ -189,7 +189,7 @@ def _replay(point: Point, recording: Recording, name: str, direction: Tensor, ex
 
 
 def _through_output(
-    point: Point, recording: Recording, name: str, direction: Tensor, expected: Tensor, largest_bytes: int
+    point: Point, recording: Recording, name: str, direction: Tensor, expected: Tensor, *, largest_bytes: int
 ) -> ThroughOutput | None:
     """For a plain layer that is called once, if all that the tensor does goes through its output."""
     owner, _, own = name.rpartition(".")

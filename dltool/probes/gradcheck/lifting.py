@@ -68,7 +68,8 @@ def _lift(value: Any) -> Any:
 
 def computes_lower(forward: Callable[[], object]) -> bool:
     """Whether ``forward``, run once, computes any floating-point tensor in less than float64."""
-    with _Watch() as watch:
+    watch = _Watch()
+    with watch:
         forward()
     return watch.seen
 
@@ -76,7 +77,7 @@ def computes_lower(forward: Callable[[], object]) -> bool:
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.seen = False
+        self.seen: bool = False
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None

@@ -79,7 +79,7 @@ class Point:
     def _become_double(self) -> None:
         """Run once to learn what an evaluation moves, and whether it computes in less than float64."""
         try:
-            self.lifted = computes_lower(lambda: self.loss())
+            self.lifted = computes_lower(self.loss)
         except Exception:  # noqa: BLE001 - a float32 constant met a float64 matrix, most likely: lifting mends that
             self.lifted = True
         try:
@@ -135,7 +135,7 @@ class Point:
         for tensor in (*self.model.parameters(), *self.inputs.values()):
             tensor.grad = None
         for leaf in self.inputs.values():
-            leaf.requires_grad_(requires_grad=False)
+            leaf.requires_grad_(False)  # noqa: FBT003
         # As training does: the penalty of a weight without a gradient moves nothing
         self._penalties = {name: each for name, each in self._penalties.items() if found.get(name) is not None}
         return found

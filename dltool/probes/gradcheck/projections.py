@@ -1,7 +1,7 @@
 """Random projections: one number instead of a gradient, from two losses instead of two for every element.
 
-A gradient that is wrong by e shows in the projection on a standard normal direction z as ⟨e, z⟩, which is N(0, ‖e‖²): that it
-stays below a tolerance t by luck has a probability of at most √(2/π) t / ‖e‖, for k projections the k-th power.
+A gradient that is wrong by e shows in the projection on a standard normal direction z as ⟨e, z⟩, which is N(0, ‖e‖²): that
+it stays below a tolerance t by luck has a probability of at most √(2/π) t / ‖e‖, for k projections the k-th power.
 """
 
 from __future__ import annotations

@@ -19,13 +19,13 @@ from dltool.probes.preserve import TorchRandom
 
 @dataclass(slots=True)
 class Call:
-    """One call of a module, or of a custom autograd.Function (then ``function``) within module ``path``.
+    """One call of a module, or of a custom autograd.Function (then ``function``) within module ``path`` (None: in the loss).
 
     ``start`` and ``end`` count events of the pass. ``random_before`` and ``random_after`` are states of torch's generators,
     kept where the pass draws from them.
     """
 
-    path: str
+    path: str | None
     what: Any
     start: int
     args: tuple[Any, ...]
@@ -49,7 +49,7 @@ class Recording:
         self._device = next(iter(point.leaves.values())).device
         self._draws = point.rewinder.draws
 
-    def begin(self, path: str, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def begin(self, path: str | None, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """A call begins."""
         self._events += 1
         parent = self._open[-1] if self._open else None
@@ -68,9 +68,9 @@ class Recording:
         call.end, call.output, call.random_after = self._events, transform(output, _copy), self._random()
 
     @property
-    def path(self) -> str:
-        """Of the module that runs now."""
-        return self._open[-1].path if self._open else ""
+    def path(self) -> str | None:
+        """Of the module that runs now, None outside of the model."""
+        return self._open[-1].path if self._open else None
 
     def _random(self) -> TorchRandom | None:
         return TorchRandom.capture(self._device) if self._draws else None
@@ -182,4 +182,4 @@ def forward_as(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]
 def record_values(point: Point) -> Recording:
     """The calls of an evaluation of the loss, as numbers: nothing in it wants a gradient."""
     with torch.no_grad():
-        return record(point, lambda: point.loss())
+        return record(point, point.loss)

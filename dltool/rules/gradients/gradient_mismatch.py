@@ -108,12 +108,9 @@ class GradientMismatch(Rule):
 
 def _cause(worst: GradientRecord, culprit: Culprit | None) -> str:
     cut = worst.gradient == "none" if culprit is None else culprit.gradient == "none"
-    if culprit is None:
-        place = "the backward pass"
-    elif culprit.module is None:
-        place = "the loss"
-    else:
-        place = f"module {culprit.module or '(the model)'}"
+    place = "the backward pass"
+    if culprit is not None:
+        place = "the loss" if culprit.module is None else f"module {culprit.module or '(the model)'}"
         place = place if culprit.function is None else f"the autograd.Function {culprit.function} in {place}"
     if cut:
         return f"{place} passes no gradient on, though the loss depends on what is behind it"
