@@ -47,15 +47,15 @@ def answer(trials: Trials, chosen: LrTrial | None) -> Answer:
             outcome="found",
             lr=chosen.lr,
             ends=ends,
-            reason=f"{chosen.lr:g} trained best of {len({t.lr for t in trials.made})} rates tried: the loss fell from "
-            f"{trials.start.loss:.4g} to {chosen.loss:.4g} in {chosen.steps} steps",
+            reason=f"{chosen.lr:g} {_standing(trials, chosen)} of {len({t.lr for t in trials.made})} tried: the loss fell "
+            f"from {trials.start.loss:.4g} to {chosen.loss:.4g} in {chosen.steps} steps",
         )
     harmful = [t for t in trials.made if not trials.gain(t) >= -trials.resolution(t)]
     if harmful:
         return Answer(
             outcome="no-rate-works",
-            reason=f"no rate works: from {min(t.lr for t in harmful):g} on training makes the loss worse, and below it does not "
-            "fall either",
+            reason=f"no rate works: from {min(t.lr for t in harmful):g} on training makes the loss worse, and below it does "
+            "not fall either",
             advice=(
                 "check that inputs and targets are normalised and that the labels belong to the inputs (dltool train)",
                 "check the gradients: a wrong sign or a detached branch looks like this (dltool gradcheck)",
@@ -69,6 +69,10 @@ def answer(trials: Trials, chosen: LrTrial | None) -> Answer:
             "see whether the loss depends on the model's output at all (dltool gradcheck)",
         ),
     )
+
+
+def _standing(trials: Trials, chosen: LrTrial) -> str:
+    return "trained best" if chosen is trials.best(chosen.stage) else "is in the middle of the rates that trained best,"
 
 
 def usable(trials: Sequence[LrTrial], lr: float) -> tuple[float, float]:

@@ -13,13 +13,16 @@ from dltool.rules.base import Rule
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The target's own rate beside the one that trained best, ``low`` to ``high`` being as good.
+    """The target's own rate beside the one that was found, ``low`` to ``high`` being as good.
+
+    ``best_tried`` is the rate that trained best in trials as long as that of the target's own.
 
     ``gain_ratio`` is its gain over the best gain: 0 for no gain, negative for harm, minus infinity where it diverged.
     """
 
     own: OwnLr
     best: float
+    best_tried: float
     low: float
     high: float
     start_loss: float
@@ -31,8 +34,8 @@ class Tried:
         """What became of training with it, and with the best."""
         became = "diverged" if self.own.ended == "diverged" else f"left the loss at {self.own.loss:.3g}"
         return (
-            f"training at a rate of {self.own.lr:g} {became}, where {self.best:g} brought it from {self.start_loss:.3g} to "
-            f"{self.best_loss:.3g}"
+            f"training at a rate of {self.own.lr:g} {became}, where {self.best_tried:g} brought it from "
+            f"{self.start_loss:.3g} to {self.best_loss:.3g}"
         )
 
     def blame(self, rule: Rule, message: str, severity: Severity | None = None) -> Finding:
@@ -61,12 +64,14 @@ def tried_rate(measured: Measurements) -> Tried | None:
     if own is None or trials is None or found is None or found.lr is None or ends is None or ends.ends is None:
         return None
     short = [t for t in trials.trials if t.stage == "short" and t.ended == "finished"]
-    best_loss = min((t.loss for t in short), default=math.nan)
+    best = min(short, key=lambda t: t.loss, default=None)
+    best_loss = math.nan if best is None else best.loss
     best_gain = trials.start_loss - best_loss
     gain = trials.start_loss - own.loss if own.ended == "finished" else -math.inf
     return Tried(
         own=own,
         best=found.lr,
+        best_tried=found.lr if best is None else best.lr,
         low=ends.ends[0],
         high=ends.ends[-1],
         start_loss=trials.start_loss,
