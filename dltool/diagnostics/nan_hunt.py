@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 
 from dltool.core.codec import dumps
 from dltool.core.measured.hunt import Evidence, FirstBadStep, StepsPlanned, StepsRun
-from dltool.core.measurements import Measurements, NonFinite, Section
+from dltool.core.measurements import Measurements, NonFinite, NonFiniteEvent, Section
 from dltool.core.report import Report
+from dltool.diagnostics.hunt.code import line_of
 from dltool.diagnostics.hunt.evidence import write_evidence
 from dltool.diagnostics.hunt.examine import first_guilty
 from dltool.diagnostics.hunt.fix_check import try_fixes
 from dltool.diagnostics.hunt.inputs import pass_inputs
 from dltool.diagnostics.judgement import Judgement, judge_run
+from dltool.diagnostics.kept_spec import write_spec
 from dltool.specs.target import SPEC_SUFFIXES, open_target
 from dltool.training.experiment import Experiment
 from dltool.training.patrol import Patrol
@@ -66,6 +68,7 @@ def run(target: str, options: NanHuntOptions) -> Report:
     judgement = Judgement("nan-hunt", experiment, select=options.select, ignore=options.ignore, started_s=started_s)
     judge_run(judgement, Measurements())  # a selector that means nothing is told before the work
     folder = RunFolder.create(experiment.name, options.run_dir)
+    write_spec(folder, experiment, options.overrides)
     if options.inputs_only:
         found = _from_inputs(experiment, options, stop)
     else:
@@ -85,14 +88,14 @@ def _from_steps(experiment: Experiment, options: NanHuntOptions, stop: StopFlag,
             StepsPlanned(steps=patrol.walk.steps_planned),
             FirstBadStep(step=None if guilty is None else guilty.caught.step),
             patrol.guarding(),
-            NonFinite(events=() if guilty is None else (guilty.event,)),
+            NonFinite(events=() if guilty is None else (_with_code(guilty.event),)),
         ]
         if guilty is None:
             return sections
         sections.append(guilty.caught.lead_up)
         if options.fix_check:
             sections.append(try_fixes(guilty.caught, guilty.event))
-        sections.append(Evidence(folder=str(write_evidence(folder, guilty.caught, guilty.event))))
+        sections.append(Evidence(folder=write_evidence(folder, guilty.caught, guilty.event).as_posix()))
         guilty.caught.leave()
     return sections
 
@@ -106,6 +109,10 @@ def _from_inputs(experiment: Experiment, options: NanHuntOptions, stop: StopFlag
         bad,
         NonFinite(events=events),
     ]
+
+
+def _with_code(event: NonFiniteEvent) -> NonFiniteEvent:
+    return replace(event, code=line_of(event.file, event.line))
 
 
 def _unrelated(report: Report) -> Report:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from dltool.core.codec import dumps
 from dltool.core.measurements import Measurements, Section
 from dltool.core.report import Report
 from dltool.diagnostics.aftermath import examine
 from dltool.diagnostics.judgement import Judgement, judge_run
+from dltool.diagnostics.kept_spec import write_spec
 from dltool.diagnostics.task import describe_task
-from dltool.specs.load import load
-from dltool.specs.show import render
 from dltool.specs.target import open_target
 from dltool.training.experiment import Experiment
 from dltool.training.loop import fit
@@ -72,7 +70,7 @@ def run(target: str, options: TrainOptions) -> Report:
     spoilt = judge_run(judgement, Measurements(known), reason_not_run="training was not started: mend the data first")
     folder = (RunFolder.reopen if options.resume else RunFolder.create)(experiment.name, options.run_dir)
     if not options.resume:
-        _write_spec(folder, experiment, options)
+        write_spec(folder, experiment, options.overrides)
     if any(finding.name in SPOILERS for finding in spoilt.findings):
         report = spoilt
     else:
@@ -86,7 +84,7 @@ def run(target: str, options: TrainOptions) -> Report:
             resume=options.resume,
         )
         if options.resume:  # only now is it certain that this is the run that the folder holds
-            _write_spec(folder, experiment, options)
+            write_spec(folder, experiment, options.overrides)
         seen = recorder.sections()
         asked = examine(experiment, outcome, recorder.initial_loss)
         report = judge_run(judgement, Measurements([*known, *_told_by(outcome), *seen, *asked]))
@@ -102,9 +100,3 @@ def _known_before(experiment: Experiment) -> list[Section]:
 
 def _told_by(outcome: FitOutcome) -> list[Section]:
     return [outcome.optimisation, outcome.history, outcome.loss_trace]
-
-
-def _write_spec(folder: RunFolder, experiment: Experiment, options: TrainOptions) -> None:
-    if experiment.spec is not None:
-        settled = (*options.overrides, f"seed={experiment.seed}", f"train.epochs={experiment.settings.epochs}")
-        folder.write_spec(render(load(experiment.target, settled), Path(folder.path)))

@@ -1,94 +1,84 @@
-"""Which samples of a batch spoil it: those without which it is good, found by putting good samples in their place."""
+"""Which samples of a batch spoil it, where nothing is trained: those without which its pass is good."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
-
-from dltool.probes.nested import batch_size, take
+from dltool.diagnostics.hunt.blame import OutOfTriesError, Rows, to_blame
+from dltool.diagnostics.hunt.rows import Layout, alike, exchanged, layout
 from dltool.training.experiment import Batch
 
-MOST_TRIALS = 96
-"""Passes that the search in one batch may cost; what is not told apart by then is named together."""
+MOST_TRIALS = 64
+"""Passes that the search in one batch may cost."""
 
-Rows = tuple[int, ...]
+Donor = tuple[Batch, Layout] | None
 
 
-def guilty_rows(batch: Batch, suspects: Sequence[int], is_bad: Callable[[Batch], bool]) -> Rows:
-    """The rows that make ``batch`` bad; () where replacing rows heals nothing.
+def guilty_rows(batch: Batch, suspects: Sequence[int], lender: Batch | None, is_bad: Callable[[Batch], bool]) -> Rows:
+    """The rows that make ``batch`` bad; () where exchanging rows heals nothing, or it cannot be told which they are.
 
-    Where every choice of rows is bad (a batch that is constant, labels that are all ignored), it is all of them.
+    Where every row must be exchanged (labels that are all ignored, a constant batch), it is all of them.
 
     Args:
         batch: a bad one.
         suspects: rows that look bad; they are tried first.
-        is_bad: passes a batch of the same size.
+        lender: a good batch, if one was met.
+        is_bad: passes a batch.
     """
-    samples = batch_size(batch.input)
-    if samples is None or batch_size(batch.target) not in {None, samples}:
-        return ()  # which dimension is that of the samples cannot be told
-    if samples == 1:
+    found = layout(batch)
+    if found is None:
+        return ()
+    if found.samples == 1:
         return (0,)
-    search = _Search(batch, samples, is_bad)
-    everyone = tuple(range(samples))
-    good = _without(everyone, suspects)
-    if suspects and good and not search.is_bad_with((), tuple(suspects), good):
-        return search.narrow(tuple(suspects), tuple(suspects), good)
-    good = search.good_group(everyone)
-    if not good:
-        return everyone
-    rest = _without(everyone, good)
-    return search.narrow(rest, rest, good)
+    everyone = tuple(range(found.samples))
+    suspected = tuple(row for row in suspects if row < found.samples)
+    for good, donor in _spares(batch, found, suspected, lender):
+        trial = _Exchange(batch, found, good, donor, is_bad)
+        try:
+            if not trial.is_bad(() if donor is not None else good):
+                return to_blame(everyone, suspected, trial.is_bad)
+        except OutOfTriesError:
+            return suspected
+    return ()
 
 
-class _Search:
-    def __init__(self, batch: Batch, samples: int, is_bad: Callable[[Batch], bool]) -> None:
-        self._batch = batch
-        self._samples = samples
-        self._is_bad = is_bad
+def _spares(batch: Batch, found: Layout, suspected: Rows, lender: Batch | None) -> Iterator[tuple[Rows, Donor]]:
+    """Good rows to put in: the unsuspected, those of another batch, then ever smaller parts of this one."""
+    unsuspected = tuple(row for row in range(found.samples) if row not in set(suspected))
+    if suspected and unsuspected:
+        yield unsuspected, None
+    theirs = None if lender is None else alike(batch, found, lender)
+    if lender is not None and theirs is not None:
+        yield tuple(found.samples + row for row in range(theirs.samples)), (lender, theirs)
+    size = found.samples
+    while size > 1:
+        size = (size + 1) // 2
+        for start in range(0, found.samples, size):
+            yield tuple(range(start, min(start + size, found.samples))), None
+
+
+class _Exchange:
+    """The batch with some rows in place and the others exchanged for ``good`` ones; every answer is kept."""
+
+    def __init__(self, batch: Batch, found: Layout, good: Rows, donor: Donor, is_bad: Callable[[Batch], bool]) -> None:
+        self._batch, self._layout, self._good, self._donor, self._is_bad = batch, found, good, donor, is_bad
+        self._known: dict[frozenset[int], bool] = {frozenset(): False, frozenset(range(found.samples)): True}
+        if donor is not None:
+            del self._known[frozenset()]
         self._trials = 0
 
-    def good_group(self, everyone: Rows) -> Rows:
-        """The largest part, by halving, that makes a good batch when repeated; () where there is none."""
-        parts = [everyone]
-        while (parts := [half for part in parts for half in _halves(part)]) and self._trials < MOST_TRIALS:
-            for part in parts:
-                if not self._passes(list(_cycled(part, self._samples))):
-                    return part
-        return ()
+    def is_bad(self, kept: Sequence[int]) -> bool:
+        """Whether the batch is bad with these rows in place.
 
-    def is_bad_with(self, present: Rows, doubtful: Rows, good: Rows) -> bool:
-        """Whether the batch is bad with ``present`` in it and the other ``doubtful`` rows replaced by ``good`` ones."""
-        index = list(range(self._samples))
-        replaced = _without(doubtful, present)
-        for row, stand_in in zip(replaced, _cycled(good, len(replaced)), strict=True):
-            index[row] = stand_in
-        return self._passes(index)
-
-    def narrow(self, rows: Rows, doubtful: Rows, good: Rows) -> Rows:
-        """The guilty ones among ``rows``, which are known to hold some; all of them when they are guilty together only."""
-        if len(rows) == 1 or self._trials >= MOST_TRIALS:
-            return rows
-        found = [self.narrow(half, doubtful, good) for half in _halves(rows) if self.is_bad_with(half, doubtful, good)]
-        return tuple(row for part in found for row in part) or rows
-
-    def _passes(self, index: list[int]) -> bool:
-        """Whether the batch of these rows is bad."""
-        self._trials += 1
-        rows = torch.tensor(index)
-        return self._is_bad(Batch(take(self._batch.input, rows), take(self._batch.target, rows)))
-
-
-def _halves(rows: Rows) -> list[Rows]:
-    middle = (len(rows) + 1) // 2
-    return [rows[:middle], rows[middle:]] if len(rows) > 1 else []
-
-
-def _cycled(rows: Rows, length: int) -> Iterator[int]:
-    return (rows[i % len(rows)] for i in range(length))
-
-
-def _without(rows: Sequence[int], left_out: Sequence[int]) -> Rows:
-    gone = set(left_out)
-    return tuple(row for row in rows if row not in gone)
+        Raises:
+            OutOfTriesError: enough was tried.
+        """
+        staying = frozenset(kept)
+        if staying not in self._known:
+            if self._trials == MOST_TRIALS:
+                raise OutOfTriesError
+            self._trials += 1
+            rows = range(self._layout.samples)
+            index = [row if row in staying else self._good[row % len(self._good)] for row in rows]
+            self._known[staying] = self._is_bad(exchanged(self._batch, self._layout, index, self._donor))
+        return self._known[staying]

@@ -6,7 +6,6 @@ buffers and random numbers, so that what is said of a sample does not hang on th
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +18,10 @@ from torch import Tensor
 from dltool.core.errors import UserError
 from dltool.core.measured.hunt import BadInput, BadInputs
 from dltool.core.measurements import NonFiniteEvent
+from dltool.diagnostics.hunt.code import line_of
 from dltool.diagnostics.hunt.culprits import guilty_rows
 from dltool.probes.finite import bad_rows, has_nan, is_finite
-from dltool.probes.nested import batch_size, transform
+from dltool.probes.nested import batch_size, tensors, transform
 from dltool.probes.nonfinite import event_at, locate_bad_loss
 from dltool.probes.preserve import TorchRandom, preserved
 from dltool.training import rng
@@ -110,21 +110,24 @@ class _Trial:
             else nullcontext
         )
         self._start = TorchRandom.capture(experiment.device)
+        self._good: Batch | None = None
 
     def examine(self, index: int, batch: Batch) -> tuple[BadInput, NonFiniteEvent] | None:
         """None for a good batch."""
         passed = self._pass(batch)
         if not passed.bad:
+            self._good = batch
             return None
         if passed.error is not None and not _is_refusal(batch, passed.error):
             raise explain(passed.error, DOING) from passed.error
         event = self._locate(index, batch, passed)
         if event.phase in {"parameter", "buffer"}:  # no sample is to blame
             return _bad_input(event, tuple(range(batch_size(batch.input) or 1))), event
-        guilty = guilty_rows(batch, self._suspects(batch, passed), lambda changed: self._pass(changed).bad)
+        guilty = guilty_rows(batch, self._suspects(batch, passed), self._good, lambda changed: self._pass(changed).bad)
         if passed.error is not None and not guilty:
             raise explain(passed.error, DOING) from passed.error
-        return _bad_input(event, guilty), replace(event, samples=guilty or None)
+        event = replace(event, samples=guilty or None, code=line_of(event.file, event.line))
+        return _bad_input(event, guilty), event
 
     def _pass(self, batch: Batch) -> _Passed:
         try:
@@ -176,7 +179,8 @@ class _OutputAsLoss:
     name = "output"
 
     def __call__(self, output: Nested, target: Nested) -> Tensor:  # noqa: ARG002 - the signature of a loss
-        return torch.tensor(math.nan if has_nan(output) else 0.0)
+        computed = (tensor for tensor in tensors(output) if tensor.is_floating_point())
+        return torch.stack([torch.where(t.isnan(), t, torch.zeros_like(t)).sum() for t in computed]).sum()
 
     def term_values(self, output: Nested, target: Nested) -> Mapping[str, Tensor]:  # noqa: ARG002
         return {}
