@@ -17,7 +17,7 @@ from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterable
 from enum import Enum
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType, NoneType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,18 +43,13 @@ LEFT_ALONE = (type, Enum, ModuleType, logging.Logger, DataLoader, Dataset, Sampl
 MOST_LOOSE_BYTES = 64 * 2**10
 """A tensor or array that only a function refers to (a closure) is recorded up to this size: beyond it, it is data."""
 
-Restore = Callable[[], Any]
+HOOKS = frozenset(
+    name for name in vars(nn.Module()) if name.endswith(("_hooks", "_hooks_with_kwargs", "_hooks_always_called"))
+)
+"""A module's dicts of hooks, a dozen of them: one that is empty is not worth a record."""
 
-
-class Held(NamedTuple):
-    """What one object holds: how to give it back, and the objects to go on with.
-
-    ``loose`` marks what a function refers to; None is as loosely held as the object itself.
-    """
-
-    restore: Restore | None
-    refers_to: Iterable[Any] = ()
-    loose: bool | None = None
+PutBack = Callable[[Any, Any], Any]
+Stack = list[Any]
 
 
 class Contents:
@@ -66,138 +61,142 @@ class Contents:
 
     def __init__(self, roots: Iterable[Any]) -> None:
         self.tensors: list[Tensor] = []
-        self._restore: list[Restore] = []
+        self.firm: Stack = list(roots)[::-1]
+        """Objects still to be looked at."""
+        self.loose: Stack = []
+        """The same, that only functions refer to: they come last, and large ones are data, not state."""
+        self._records: list[tuple[PutBack, Any, Any]] = []
         seen: set[int] = set()
-        waiting: dict[bool, list[Any]] = {False: list(roots)[::-1], True: []}
-        while waiting[False] or waiting[True]:
-            loose = not waiting[False]
-            value = waiting[loose].pop()
-            kind: Any = type(value)
-            look = _how_to_look(kind)
-            if look is None or id(value) in seen or (loose and _is_data(value)):
+        while self.firm or self.loose:
+            onto = self.firm or self.loose
+            value = onto.pop()
+            if id(value) in seen:
                 continue
             seen.add(id(value))
-            if isinstance(value, Tensor):
-                self.tensors.append(value)
-            held = look(value)
-            if held.restore is not None:
-                self._restore.append(held.restore)
-            further = loose if held.loose is None else held.loose
-            waiting[further].extend(item for item in held.refers_to if type(item) not in ATOMS)
+            kind: Any = type(value)
+            look = _how_to_look(kind)
+            if look is not None and (onto is self.firm or not _is_data(value)):
+                look(self, value, onto)
+
+    def record(self, put_back: PutBack, holder: Any, content: Any) -> None:
+        """Remember that ``put_back(holder, content)`` gives ``holder`` what it holds now."""
+        self._records.append((put_back, holder, content))
 
     def restore(self) -> None:
         """Give every object its content back; one that still has it is not touched. Tensors keep the values they have."""
-        for put_back in self._restore:
-            put_back()
+        for put_back, holder, content in self._records:
+            put_back(holder, content)
 
 
-def _in_dict(value: dict[Any, Any]) -> Held:
-    content = {key: _kept(item) for key, item in value.items()}
-    return Held(lambda: _refill_dict(value, content), value.values())
+def _look_at_tensor(contents: Contents, value: Tensor, onto: Stack) -> None:
+    contents.tensors.append(value)
+    if value.__dict__:
+        _look_at_dict(contents, value.__dict__, onto)
 
 
-def _in_list(value: list[Any] | deque[Any]) -> Held:
-    content = [_kept(item) for item in value]
-    return Held(lambda: _refill_list(value, content), value)
+def _look_at_dict(contents: Contents, value: dict[Any, Any], onto: Stack, leaving_out: frozenset[str] = frozenset()) -> None:
+    """``leaving_out`` names entries that are not worth a record while they are empty."""
+    content = dict(value)
+    for key, item in value.items():
+        kind = type(item)
+        if kind in ATOMS or (key in leaving_out and not item):
+            continue
+        if kind is itertools.count:
+            content[key] = _kept(item)
+        onto.append(item)
+    contents.record(_refill_dict, value, content)
 
 
-def _in_set(value: set[Any]) -> Held:
-    content = set(value)
-    return Held(lambda: _refill_set(value, content), value)
+def _look_at_list(contents: Contents, value: list[Any] | deque[Any], onto: Stack) -> None:
+    contents.record(_refill_list, value, [_kept(item) for item in value])
+    onto.extend(item for item in value if type(item) not in ATOMS)
 
 
-def _in_tuple(value: tuple[Any, ...] | frozenset[Any]) -> Held:
-    return Held(None, value)
+def _look_at_set(contents: Contents, value: set[Any], onto: Stack) -> None:
+    contents.record(_refill_set, value, set(value))
+    onto.extend(value)
 
 
-def _in_attributes(value: Any) -> Held:
-    return _in_dict(vars(value))
+def _look_at_tuple(contents: Contents, value: tuple[Any, ...] | frozenset[Any], onto: Stack) -> None:  # noqa: ARG001
+    onto.extend(value)
 
 
-def _in_array(value: np.ndarray[Any, Any]) -> Held:
-    content = value.copy()
-    return Held(lambda: np.copyto(value, content))
+def _look_at_array(contents: Contents, value: np.ndarray[Any, Any], onto: Stack) -> None:  # noqa: ARG001
+    contents.record(np.copyto, value, value.copy())
 
 
-def _in_torch_generator(value: torch.Generator) -> Held:
-    state = value.get_state()
-    return Held(lambda: value.set_state(state))
+def _look_at_torch_generator(contents: Contents, value: torch.Generator, onto: Stack) -> None:  # noqa: ARG001
+    contents.record(torch.Generator.set_state, value, value.get_state())
 
 
-def _in_numpy_generator(value: np.random.Generator) -> Held:
-    bits = value.bit_generator
-    state = bits.state
-    return Held(lambda: setattr(bits, "state", state))
+def _look_at_numpy_generator(contents: Contents, value: np.random.Generator, onto: Stack) -> None:  # noqa: ARG001
+    contents.record(_set_bits, value.bit_generator, value.bit_generator.state)
 
 
-def _in_numpy_random_state(value: np.random.RandomState) -> Held:
-    state = value.get_state()
-    return Held(lambda: value.set_state(state))
+def _look_at_numpy_random_state(contents: Contents, value: np.random.RandomState, onto: Stack) -> None:  # noqa: ARG001
+    contents.record(np.random.RandomState.set_state, value, value.get_state())
 
 
-def _in_python_random(value: random.Random) -> Held:
-    state = value.getstate()
-    return Held(lambda: value.setstate(state))
+def _look_at_python_random(contents: Contents, value: random.Random, onto: Stack) -> None:  # noqa: ARG001
+    contents.record(random.Random.setstate, value, value.getstate())
 
 
-def _in_method(value: MethodType) -> Held:
-    return Held(None, (value.__self__, value.__func__))
+def _look_at_method(contents: Contents, value: MethodType, onto: Stack) -> None:  # noqa: ARG001
+    onto.extend((value.__self__, value.__func__))
 
 
-def _in_partial(value: functools.partial[Any]) -> Held:
-    return Held(None, (value.func, value.args, value.keywords))
+def _look_at_partial(contents: Contents, value: functools.partial[Any], onto: Stack) -> None:  # noqa: ARG001
+    onto.extend((value.func, value.args, value.keywords))
 
 
-def _in_function(value: FunctionType) -> Held:
+def _look_at_function(contents: Contents, value: FunctionType, onto: Stack) -> None:  # noqa: ARG001
     if _package(value.__globals__.get("__name__", "")) == "torch":
-        return Held(None)
-    given = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *(value.__closure__ or ()))
-    own = _in_attributes(value)
-    return Held(own.restore, (*own.refers_to, *given), loose=True)
+        return
+    _look_at_dict(contents, value.__dict__, contents.loose)
+    contents.loose.extend((*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *(value.__closure__ or ())))
 
 
-def _in_cell(value: CellType) -> Held:
+def _look_at_cell(contents: Contents, value: CellType, onto: Stack) -> None:
     try:
         content = value.cell_contents
     except ValueError:  # a name that is not bound yet
-        return Held(None)
-    kept = _kept(content)
-    return Held(lambda: setattr(value, "cell_contents", _kept(kept)), (content,))
+        return
+    contents.record(_refill_cell, value, _kept(content))
+    onto.append(content)
 
 
-def _in_object(value: Any) -> Held:
-    """A model, an optimizer, or an instance of a user's own class; what it holds is not loose, whoever refers to it."""
+def _look_at_module(contents: Contents, value: nn.Module, onto: Stack) -> None:  # noqa: ARG001 - a module is never loose
+    _look_at_dict(contents, value.__dict__, contents.firm, leaving_out=HOOKS)
+
+
+def _look_at_object(contents: Contents, value: Any, onto: Stack) -> None:  # noqa: ARG001 - nor is an object
+    """An optimizer, or an instance of a user's own class; what it holds is state, whoever refers to it."""
     kind: Any = type(value)
     slots = {name: getattr(value, name) for name in _slots(kind) if hasattr(value, name)}
-    if not slots:
-        return _in_attributes(value)._replace(loose=False) if hasattr(value, "__dict__") else Held(None)
-    rest = _in_attributes(value) if hasattr(value, "__dict__") else Held(None)
-
-    def restore() -> None:
-        for name, content in slots.items():
-            object.__setattr__(value, name, content)
-        if rest.restore is not None:
-            rest.restore()
-
-    return Held(restore, (*slots.values(), *rest.refers_to), loose=False)
+    if slots:
+        contents.record(_refill_slots, value, slots)
+        contents.firm.extend(slots.values())
+    if hasattr(value, "__dict__"):
+        _look_at_dict(contents, value.__dict__, contents.firm)
 
 
-Look = Callable[[Any], Held]
+Look = Callable[[Contents, Any, Stack], None]
 LOOKS: tuple[tuple[Any, Look], ...] = (
-    (Tensor, _in_attributes),
-    (dict, _in_dict),
-    (list | deque, _in_list),
-    (set, _in_set),
-    (tuple | frozenset, _in_tuple),
-    (np.ndarray, _in_array),
-    (torch.Generator, _in_torch_generator),
-    (np.random.Generator, _in_numpy_generator),
-    (np.random.RandomState, _in_numpy_random_state),
-    (random.Random, _in_python_random),
-    (FunctionType, _in_function),
-    (CellType, _in_cell),
-    (MethodType, _in_method),
-    (functools.partial, _in_partial),
+    (nn.Module, _look_at_module),
+    (Tensor, _look_at_tensor),
+    (dict, _look_at_dict),
+    (list | deque, _look_at_list),
+    (set, _look_at_set),
+    (tuple | frozenset, _look_at_tuple),
+    (np.ndarray, _look_at_array),
+    (torch.Generator, _look_at_torch_generator),
+    (np.random.Generator, _look_at_numpy_generator),
+    (np.random.RandomState, _look_at_numpy_random_state),
+    (random.Random, _look_at_python_random),
+    (FunctionType, _look_at_function),
+    (CellType, _look_at_cell),
+    (MethodType, _look_at_method),
+    (functools.partial, _look_at_partial),
 )
 
 
@@ -208,7 +207,7 @@ def _how_to_look(kind: Any) -> Look | None:
     for kinds, look in LOOKS:
         if issubclass(kind, kinds):
             return look
-    return _in_object if _is_followed(kind) else None
+    return _look_at_object if _is_followed(kind) else None
 
 
 def _is_followed(kind: type) -> bool:
@@ -262,3 +261,16 @@ def _refill_list(held: list[Any] | deque[Any], content: list[Any]) -> None:
 def _refill_set(held: set[Any], content: set[Any]) -> None:
     held.clear()
     held.update(content)
+
+
+def _refill_cell(cell: CellType, content: Any) -> None:
+    cell.cell_contents = _kept(content)
+
+
+def _refill_slots(held: Any, content: dict[str, Any]) -> None:
+    for name, item in content.items():
+        object.__setattr__(held, name, _kept(item))
+
+
+def _set_bits(bits: Any, state: Any) -> None:
+    bits.state = state

@@ -48,7 +48,7 @@ class Copies:
     def __init__(self, tensors: Sequence[Tensor], room: Room | None = None) -> None:
         self.room = room if room is not None and room.fits(tensors) else Room(tensors)
         self._tensors = list(tensors)
-        pairs = [(view, t.detach()) for view, t in zip(self.room.views, tensors, strict=True) if view is not None]
+        pairs = [(view, tensor) for view, tensor in zip(self.room.views, tensors, strict=True) if view is not None]
         if pairs:
             torch._foreach_copy_([view for view, _ in pairs], [tensor for _, tensor in pairs])
         self._values = [

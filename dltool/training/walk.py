@@ -73,6 +73,7 @@ class Walk:
             self.steps_planned = 0
         self.gradients = GradientWatch(experiment)
         self.stepper = Stepper(experiment, (*observers, self.gradients)) if experiment.optimizer is not None else None
+        self._cleared = {id(parameter) for parameter in (() if self.stepper is None else self.stepper.with_gradients)}
         self.ignoring = Ignoring(experiment)
         self.feed = Feed(experiment)
         self._evaluator = Evaluator(experiment)
@@ -139,8 +140,7 @@ class Walk:
     def moment(self, room: Room | None = None) -> Moment:
         """Everything the next step starts from; ``room`` as in ``Moment``."""
         self.ready()
-        cleared = {id(parameter) for parameter in (() if self.stepper is None else self.stepper.with_gradients)}
-        return Moment(self.experiment, self.position, cleared=cleared, also=self._observers, room=room)
+        return Moment(self.experiment, self.position, cleared=self._cleared, also=self._observers, room=room)
 
     def go_back(self, moment: Moment) -> None:
         """Stand where the moment was taken, bit for bit; batches that were forgotten are read anew."""
