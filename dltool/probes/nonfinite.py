@@ -111,6 +111,8 @@ class _Case:
 
 def _from_data(case: _Case, step: int) -> NonFiniteEvent | None:
     samples = batch_size(case.input)
+    if batch_size(case.target) not in {None, samples}:  # rows of the input are no samples: a sequence comes first
+        samples = None
     given = case.input, case.target
     for culprits in (given[:1], given):
         if is_finite(culprits):

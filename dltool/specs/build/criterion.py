@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,11 +32,11 @@ class SpecTerm:
         return self._function(_tensor(output, "output"), _tensor(target, "target"), self.reduction)
 
     def per_sample(self, output: Nested, target: Nested) -> Tensor | None:
-        """Shape (N,), with the loss under mean reduction as its mean."""
+        """Shape (N,), with the loss under mean reduction as its mean: NaN where that is a mean over nothing."""
         target = _tensor(target, "target")
         values = self._function(_tensor(output, "output"), target, "none")
-        samples = len(target)
-        return values.reshape(samples, -1 if samples else 0).sum(1) * (samples / self._count(target))
+        samples, count = len(target), self._count(target)
+        return values.reshape(samples, -1 if samples else 0).sum(1) * (samples / count if count else math.nan)
 
     def count(self, target: Nested) -> float | None:
         """What the mean divides by; None for a sum."""
