@@ -22,6 +22,7 @@ from dltool.cli.console import say, say_problems
 from dltool.cli.emit import BUG, INTERRUPTED, USER_ERROR
 from dltool.cli.explain import explain
 from dltool.cli.gradcheck import gradcheck
+from dltool.cli.init_stats import init_stats
 from dltool.cli.lr_find import lr_find
 from dltool.cli.nan_hunt import nan_hunt
 from dltool.cli.new import new
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command(short_help="Does it learn, and if not, what stops it?")(train)
 app.command(short_help="Are the analytic gradients right?")(gradcheck)
 app.command(short_help="Where does the first NaN or Inf come from?")(nan_hunt)
+app.command(short_help="Do signals and gradients survive the depth at the start?")(init_stats)
 app.command(short_help="Which learning rate?")(lr_find)
 app.command(short_help="Write a starter spec that trains as it is.")(new)
 app.command(short_help="Show a spec as it will be run.")(show)

@@ -9,6 +9,8 @@ from rich.console import RenderableType
 from dltool.core.measurements import Measurements
 from dltool.core.report import Report
 from dltool.reporters.base import Detail, Look
+from dltool.reporters.table.candidates import candidates, candidates_answer
+from dltool.reporters.table.coordinate import coordinate, coordinate_answer
 from dltool.reporters.table.curves import curves
 from dltool.reporters.table.findings import findings
 from dltool.reporters.table.gradients import gradients
@@ -17,6 +19,8 @@ from dltool.reporters.table.hunt import bad_inputs, hunt, one_line
 from dltool.reporters.table.layers import layers
 from dltool.reporters.table.losses import losses
 from dltool.reporters.table.page import Page, render
+from dltool.reporters.table.rate import rate_answer, rate_curve, rate_decades, rate_trials
+from dltool.reporters.table.start import histograms, start
 from dltool.reporters.table.style import signs
 from dltool.reporters.table.training import training
 from dltool.reporters.table.verdict import checks, summary, verdict
@@ -27,13 +31,49 @@ NARROWEST = 60
 Part = Callable[[Page], Iterator[RenderableType]]
 """A part of the page; one that has nothing to say yields nothing."""
 
-MEASURED: tuple[Part, ...] = (layers, curves, losses, training, hunt, bad_inputs, gradients)
+MEASURED: tuple[Part, ...] = (
+    layers,
+    curves,
+    losses,
+    training,
+    hunt,
+    bad_inputs,
+    gradients,
+    rate_curve,
+    rate_decades,
+    rate_trials,
+    start,
+    histograms,
+    candidates,
+    coordinate,
+)
 """What was measured, before what is made of it."""
 
 PARTS: dict[Detail, tuple[Part, ...]] = {
-    Detail.QUIET: (findings, one_line, verdict, summary),
-    Detail.NORMAL: (header, *MEASURED, findings, one_line, verdict, summary),
-    Detail.VERBOSE: (header, *MEASURED, checks, findings, one_line, verdict, summary),
+    Detail.QUIET: (findings, one_line, rate_answer, candidates_answer, coordinate_answer, verdict, summary),
+    Detail.NORMAL: (
+        header,
+        *MEASURED,
+        findings,
+        one_line,
+        rate_answer,
+        candidates_answer,
+        coordinate_answer,
+        verdict,
+        summary,
+    ),
+    Detail.VERBOSE: (
+        header,
+        *MEASURED,
+        checks,
+        findings,
+        one_line,
+        rate_answer,
+        candidates_answer,
+        coordinate_answer,
+        verdict,
+        summary,
+    ),
 }
 
 
