@@ -12,7 +12,8 @@ from torch import Tensor
 
 from dltool.core.finding import Phase
 from dltool.core.measurements import TensorFacts
-from dltool.probes.trace.facts import Bad, born_mask, facts, first_place, plain, rows_of
+from dltool.probes.finite import mended
+from dltool.probes.trace.facts import Bad, bad_in, born_mask, facts, first_place, plain, rows_of
 from dltool.probes.trace.flow import Taken
 from dltool.probes.trace.names import SOFTMAXES, writes_its_own
 from dltool.probes.trace.record import Leaf, Operation
@@ -65,7 +66,7 @@ def describe(
         "deliberate": born is not None and meant,
         "moves": ran.kind.moves,
         "masked": born is not None and ran.kind.base in SOFTMAXES and _is_mask(took),
-        "sources": tuple(dict.fromkeys(source for taken in took for source in taken.sources)),
+        "sources": tuple(dict.fromkeys(source for taken in _passed_on(ran) for source in taken.sources)),
     }
     if where is None or not detailed:
         return Operation(inputs=(), output=TensorFacts(shape=tuple(output.shape), dtype=str(output.dtype)[6:]), **operation)
@@ -79,6 +80,27 @@ def describe(
         rows=rows_of(where, samples),
         **operation,
     )
+
+
+def mended_birth(ran: Ran, output: Tensor) -> Tensor:
+    """``output`` with what was born in it replaced by finite values; what was only passed on is another's fault."""
+    bad = bad_in(output)
+    if bad is None:
+        return output
+    took = [taken for taken in ran.taken.values() if taken.bad is not None]
+    born = _where_born(ran, output, bad, took)
+    return mended(output, 1.0) if born is None else torch.where(born, mended(output, 1.0), output)
+
+
+def _passed_on(ran: Ran) -> Sequence[Taken]:
+    """What was bad in what it took; of the two sides of ``where`` only those whose bad values were chosen."""
+    condition = ran.named.get("condition")
+    sides = {"self": condition, "other": ~condition} if ran.kind.base == "where" and isinstance(condition, Tensor) else {}
+    return [
+        taken
+        for name, taken in ran.taken.items()
+        if taken.bad is not None and (name not in sides or bool((~plain(taken.tensor).isfinite() & sides[name]).any()))
+    ]
 
 
 def _where_born(ran: Ran, output: Tensor, bad: Bad, took: Sequence[Taken]) -> Tensor | None:

@@ -17,14 +17,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dltool.probes.finite import mended
 from dltool.probes.nested import Nested
 from dltool.probes.trace.facts import bad_in, can_be_bad
 from dltool.probes.trace.flow import Flow, Taken
 from dltool.probes.trace.frames import Line, user_line
 from dltool.probes.trace.modules import Position
 from dltool.probes.trace.names import public_name
-from dltool.probes.trace.operation import Ran, describe
+from dltool.probes.trace.operation import Ran, describe, mended_birth
 from dltool.probes.trace.record import Leaf, Operation
 from dltool.probes.trace.signature import Signature, Unit, given, signature, units
 
@@ -48,7 +47,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Args:
         model: its modules are followed.
         samples: samples in the batch, to tell rows.
-        mend: ordinals whose bad values are replaced by finite ones (their mean, or 1 where there are none).
+        mend: ordinals of which what was born is replaced by finite values (their mean, or 1 where there are none).
     """
 
     def __init__(self, model: nn.Module, *, samples: int | None = None, mend: frozenset[int] = frozenset()) -> None:
@@ -146,7 +145,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._count += 1
         if ordinal in self._mend:
             for tensor in ran.outputs:
-                tensor.copy_(mended(tensor, 1.0))
+                tensor.copy_(mended_birth(ran, tensor))
         bad = {i: found for i, tensor in enumerate(ran.outputs) if (found := bad_in(tensor)) is not None}
         for i, tensor in enumerate(ran.outputs):
             self.flow.wrote(tensor, ordinal if i in bad else None)
