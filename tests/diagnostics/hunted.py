@@ -83,3 +83,15 @@ def regression(batches: int = 3, samples: int = 8, inputs: int = 4, outputs: int
 
 def mse(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).square().mean()
+
+
+class Applied(nn.Module):
+    """``function(layer, input)`` as a model."""
+
+    def __init__(self, function: Callable[[nn.Linear, Any], Tensor], inputs: int = 4, outputs: int = 2) -> None:
+        super().__init__()
+        self.layer = linear(inputs, outputs)
+        self._function = function
+
+    def forward(self, given: Any) -> Tensor:
+        return self._function(self.layer, given)

@@ -176,19 +176,14 @@ def _axis_alike(axis: Axis, tensor: Tensor) -> Axis | None:
     return Axis(axis.dim, (length, samples) if axis.dim else (samples, length))
 
 
-def _picked(
-    tensor: Tensor, axis: Axis | None, index: Sequence[int], other: Tensor | None, other_axis: Axis | None
-) -> Tensor:
+def _picked(tensor: Tensor, axis: Axis | None, index: Sequence[int], lent: Tensor | None, lent_axis: Axis | None) -> Tensor:
     if axis is None:
-        return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+        return tensor.detach().clone()
     values = _viewed(tensor, axis)
-    if other is not None and other_axis is not None and max(index) >= values.shape[axis.dim]:
-        values = torch.cat([values, _viewed(other, other_axis)], axis.dim)
+    if lent is not None and lent_axis is not None:
+        values = torch.cat([values, _viewed(lent, lent_axis)], axis.dim)
     picked = values.index_select(axis.dim, torch.tensor(index, device=values.device))
-    shape = list(axis.view)
-    shape[axis.dim] = len(index)
-    flat = picked if len(shape) == tensor.ndim else picked.reshape(-1)
-    return flat.requires_grad_(tensor.requires_grad)
+    return picked if picked.ndim == tensor.ndim else picked.reshape(-1)
 
 
 def _viewed(tensor: Tensor, axis: Axis) -> Tensor:
