@@ -5,6 +5,9 @@ from __future__ import annotations
 from dltool.core.measurements import NonFiniteEvent
 from dltool.rules.nonfinite.why.words import counted, listed
 
+NOT_REPEATED = frozenset({"compiled", "unrepeatable"})
+"""Sources of a step that came out good when it was run again: no tensor's name."""
+
 
 def headline(event: NonFiniteEvent, *, each: str = "step") -> str:
     """``Inf from SqrtBackward0 in frontend at step 3, sample 5 (1 value)``.
@@ -19,7 +22,8 @@ def headline(event: NonFiniteEvent, *, each: str = "step") -> str:
 
 
 def _was_there(event: NonFiniteEvent) -> bool:
-    return event.op is None and event.phase in {"parameter", "buffer"}
+    """Bad when the step began, and nothing that it wrote."""
+    return event.op is None and event.phase in {"parameter", "buffer"} and event.source not in NOT_REPEATED
 
 
 def _subject(event: NonFiniteEvent) -> str:
@@ -27,7 +31,8 @@ def _subject(event: NonFiniteEvent) -> str:
     if event.phase == "input":
         return f" in the {event.source or 'batch'} as delivered"
     if event.phase in {"optimizer", "buffer"} and event.parameter:
-        state = f"{event.source} of " if event.phase == "optimizer" and event.source else ""
+        key = event.source if event.phase == "optimizer" and event.source not in NOT_REPEATED else None
+        state = f"{key} of " if key else ""
         return f" written to {event.parameter}{by.replace(' from ', ' by ')}" if by else f" in {state}{event.parameter}"
     if event.phase == "parameter":
         return f" in {event.parameter}"

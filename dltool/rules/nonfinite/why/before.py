@@ -1,4 +1,4 @@
-"""Values that were bad before any operator of the step ran: data, parameters, buffers, optimizer state."""
+"""Values that were bad before any operator of the step ran (data, parameters, buffers, optimizer state), or never again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,23 @@ GARBAGE = 1e10
 
 DENORMAL = 1e-30
 """A tensor whose largest value is smaller, and not 0, holds bits that were never meant as numbers."""
+
+
+def not_repeated(case: Case) -> Explanation | None:
+    """A step that came out good when it was run again from the same state."""
+    if case.event.source == "compiled":
+        cause = "only the compiled step goes bad: the same step from the same state, without the compiler, stays finite"
+        eager = "run this model without torch.compile, or compile it in parts to see which of them differs"
+        reorder = "compiled kernels fuse and reorder: look for values at the edge of their type, and try mode='default'"
+        return Explanation("compiled-only", cause, (eager, reorder))
+    if case.event.source != "unrepeatable":
+        return None
+    cause = "the step stayed finite when it was repeated from the same state, so it hangs on something outside of it"
+    look = (
+        "look for what the step reads besides its batch, weights and random state: a clock, a file, a global, a random "
+        "generator of its own; or for kernels that are not deterministic (torch.use_deterministic_algorithms(True))"
+    )
+    return Explanation("unrepeatable", cause, (look,))
 
 
 def delivered(case: Case) -> Explanation | None:
@@ -81,9 +98,11 @@ def held_before(case: Case) -> Explanation | None:
         "(`model: {pretrained: {weights: ...}}` in a spec): torch.isfinite(tensor).all() for every entry"
     )
     if case.event.phase == "buffer":
+        statistic = (case.event.parameter or "").rpartition(".")[2].startswith("running_")
         reset = (
-            "reset the buffer (reset_running_stats() of a norm layer) and look for the batch that spoilt it before "
-            "it was saved"
+            "reset it (reset_running_stats() of the norm layer) and look for the batch that spoilt it before it was saved"
+            if statistic
+            else "fill it before it is read, and let nothing read beyond what was written"
         )
         return Explanation("bad-buffer", cause, (reset, load))
     return Explanation("bad-parameter", cause, (load, _initialise(case)))

@@ -55,12 +55,14 @@ class Case:
             return event.forward_op
         name = event.op or self.kernel
         node = NODE.match(name)
-        return name if node is None else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.group(1)).lower()
+        if node is None:
+            return self.kernel if name == "AccumulateGrad" and self.kernel else name
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.group(1)).lower()
 
     @property
     def in_backward(self) -> bool:
-        """A gradient was being computed."""
-        return self.event.phase == "backward"
+        """The gradient of an operator was being computed (a hook on a gradient computes forward)."""
+        return self.event.phase == "backward" and NODE.match(self.event.op or "") is not None
 
     @property
     def operands(self) -> tuple[float, ...]:
@@ -123,6 +125,11 @@ class Case:
         if within is not None and isinstance(facts, Mapping):
             facts = facts.get(within)
         return as_number(facts.get(name)) if isinstance(facts, Mapping) else None
+
+    @property
+    def largest(self) -> float:
+        """The largest finite magnitude that went in."""
+        return max(map(magnitude, self.inputs), default=0.0)
 
     def largest_of(self, group: str) -> float | None:
         """The largest magnitude in ``gradient`` or ``before``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.words import number
 
@@ -30,11 +32,19 @@ DROP_ROWS = (
 )
 
 
+def calmer(case: Case) -> tuple[str, ...]:
+    """Shorter steps: a lower rate, and clipping where the run does not clip already."""
+    clipped, lr = case.setting("clip_norm"), case.setting("lr")
+    slower = () if lr == 0 else (lower_rate(case),)
+    return (*slower, CLIP) if clipped is None or clipped > 1 else slower
+
+
 def lower_rate(case: Case) -> str:
     """A tenth of the rate, with its number where it is known."""
     lr = case.setting("lr")
-    rate = "a tenth of it" if lr is None or not lr > 0 else number(lr / 10)
-    return f"lower the learning rate to {rate}: `{in_spec(case, 'lr', rate if lr else '...')}` in a spec, lr= in code"
+    known = lr is not None and math.isfinite(lr) and lr > 0
+    rate = number((lr or 0.0) / 10) if known else "a tenth of it"
+    return f"lower the learning rate to {rate}: `{in_spec(case, 'lr', rate if known else '...')}` in a spec, lr= in code"
 
 
 def larger_eps(case: Case, value: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.cures import LOGITS
+from dltool.rules.nonfinite.why.dtypes import lost_eps
 from dltool.rules.nonfinite.why.explanation import Explanation
 from dltool.rules.nonfinite.why.words import number
 
@@ -50,7 +51,7 @@ def outside_domain(case: Case) -> Explanation | None:
     """A function of one argument that is not defined there, or infinite."""
     domain = DOMAINS.get(case.kernel)
     at = None if domain is None else _argument(case, domain)
-    if domain is None or at is None:
+    if domain is None or at is None or math.isnan(at):
         return None
     if at in domain.poles:
         sign = "-Inf" if case.event.output is not None and case.event.output.negative_inf else "Inf"
@@ -123,9 +124,7 @@ def _bad(case: Case) -> str:
 
 
 def _underflow(case: Case, at: float) -> str:
-    if at == 0 and case.inputs and case.inputs[0].dtype == "float16":
-        return " (in float16 an eps below 6e-08 is 0)"
-    return ""
+    return lost_eps(case.inputs[0].dtype) if at == 0 and case.inputs else ""
 
 
 def _advice(case: Case, domain: Domain) -> tuple[str, ...]:

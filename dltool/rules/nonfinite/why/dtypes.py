@@ -35,6 +35,13 @@ def range_of(dtype: str | None) -> Range | None:
     return RANGES.get(COMPLEX.get(dtype or "", dtype or ""))
 
 
+def lost_eps(dtype: str | None) -> str:
+    """What becomes of small constants in a half-precision type, in brackets; nothing for wider types."""
+    if dtype == "float16":
+        return " (in float16 an eps below 3e-08 is 0)"
+    return " (bfloat16 keeps 2 to 3 digits: in it 1 - 1e-3 is 1)" if dtype == "bfloat16" else ""
+
+
 def rounds_to_zero(value: float, dtype: str | None) -> bool:
     """Whether a positive number becomes 0 in this dtype (ties go to even, so half the smallest does)."""
     known = range_of(dtype)

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from dltool.rules.nonfinite.why.case import Case
-from dltool.rules.nonfinite.why.cures import CLIP, lower_rate
+from dltool.rules.nonfinite.why.cures import calmer
 from dltool.rules.nonfinite.why.explanation import Explanation
 from dltool.rules.nonfinite.why.words import listed, number
 
@@ -34,7 +34,7 @@ def with_growth(case: Case, found: Explanation) -> Explanation:
     grown = grew(case) if found.too_large else None
     if grown is None:
         return found
-    advice = dict.fromkeys((lower_rate(case), CLIP, *found.advice))
+    advice = dict.fromkeys((*calmer(case), *found.advice))
     return replace(found, cause=f"{grown}, until {found.cause}", advice=tuple(advice))
 
 
@@ -43,4 +43,4 @@ def divergence(case: Case) -> Explanation | None:
     grown = grew(case)
     if grown is None or case.event.phase in {"input", "parameter"}:
         return None
-    return Explanation("growth", f"{grown}, until they left the range of numbers", (lower_rate(case), CLIP))
+    return Explanation("growth", f"{grown}, until they left the range of numbers", calmer(case))

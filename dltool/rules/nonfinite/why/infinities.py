@@ -13,6 +13,8 @@ SUMS = frozenset({"sum", "mean", "cumsum", "nansum", "logsumexp"})
 PRODUCTS = frozenset({"mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "convolution", "linear"})
 WAVES = frozenset({"sin", "cos", "tan", "fmod", "remainder"})
 FILLS = frozenset({"full", "full_like", "new_full", "fill", "masked_fill", "scalar_tensor", "index_fill", "constant_pad_nd"})
+WRITERS = FILLS | {"where", "pad", "tensor", "zeros_like", "setitem", "masked_fill_", "fill_"}
+"""Public names of what writes a value; logdet writes NaN too, but not because it was asked to."""
 UNINITIALISED = frozenset(
     {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted", "resize"}
 )
@@ -22,7 +24,7 @@ FIND_INF = "find where the Inf comes from: clamp or rescale it there, or mask it
 def written_on_purpose(case: Case) -> Explanation | None:
     """A fill or a mask that was not meant to get as far as the loss."""
     fill = case.argument("value", "fill_value", "s")
-    if case.kernel not in FILLS or fill is None or math.isfinite(fill):
+    if case.kernel not in FILLS or case.function not in WRITERS or fill is None or math.isfinite(fill):
         return None
     cause = f"{number(fill)} was written on purpose by {case.function}, and here it reaches the loss or a gradient"
     kept = (

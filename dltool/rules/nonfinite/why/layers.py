@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dltool.rules.nonfinite.why.case import Case, magnitude
+from dltool.rules.nonfinite.why.case import Case, magnitude, numel
 from dltool.rules.nonfinite.why.dtypes import RANGES, rounds_to_zero
 from dltool.rules.nonfinite.why.explanation import Explanation
 from dltool.rules.nonfinite.why.words import number
@@ -50,6 +50,27 @@ def singular_matrix(case: Case) -> Explanation | None:
     return Explanation(
         "singular-matrix", cause, (ridge, "or solve the least-squares problem: torch.linalg.lstsq, torch.linalg.pinv")
     )
+
+
+def negative_determinant(case: Case) -> Explanation | None:
+    """The logarithm of a determinant below 0, which torch answers with NaN."""
+    if case.function != "logdet" or case.in_backward or case.event.output is None or not case.event.output.nan:
+        return None
+    cause = "the determinant is negative, and its logarithm NaN: the matrix mirrors"
+    return Explanation("outside-domain", cause, ("take torch.linalg.slogdet, which gives the sign and log |det| apart",))
+
+
+def unit_without_norm(case: Case) -> Explanation | None:
+    """Weight normalisation of a unit whose weights are all 0."""
+    if case.kernel != "weight_norm_interface" or len(case.inputs) < 2 or not case.from_finite:
+        return None
+    weight, length = case.inputs[:2]
+    row = numel(weight) // max(numel(length), 1)
+    if not weight.zeros >= row > 0:
+        return None
+    cause = f"weight_norm divides a unit's weights by their norm, and where all {row} of them are 0 that is 0 / 0"
+    start = "start no unit of a weight-normalised layer at 0, and do not prune it to 0: set its weight_g to 0 instead"
+    return Explanation("divisor-of-zero", cause, (start,))
 
 
 def no_alignment(case: Case) -> Explanation | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from dltool.core.measurements import TensorFacts
 from dltool.rules.nonfinite.why.case import Case, magnitude, numel
-from dltool.rules.nonfinite.why.cures import CLIP, SCALE_DATA, WIDER, lower_rate
+from dltool.rules.nonfinite.why.cures import DROP_ROWS, SCALE_DATA, WIDER, calmer
 from dltool.rules.nonfinite.why.dtypes import RANGES, Range
 from dltool.rules.nonfinite.why.explanation import Explanation
 from dltool.rules.nonfinite.why.words import number
@@ -28,32 +28,28 @@ def overflow(case: Case) -> Explanation | None:
     if reach is None or not reach[0] > SLACK * limit.largest:
         return None
     gradient = f"in the gradient of {case.function} " if case.in_backward else ""
-    cause = f"{gradient}{reach[1]} overflows {limit.name}, which ends at {number(limit.largest)}"
+    cause = f"{gradient}{reach[1]} overflows {limit.name}, which ends at {number(limit.largest)}{_odd(case)}"
     return Explanation("overflow", cause, _advice(case, limit), too_large=True)
 
 
 def overflow_within(case: Case) -> Explanation | None:
-    """Squares of a normalisation or a norm that overflow on the way to a result that would have fitted."""
+    """Squares of a normalisation that overflow on the way, so that its result is NaN or 0."""
     if case.kernel not in SQUARING or not case.inputs or not case.from_finite:
         return None
-    largest = magnitude(case.inputs[0])
     within = case.range if case.range is not None and not case.range.is_half else RANGES["float32"]
-    if not largest * largest * max(numel(case.inputs[0]), 1) > SLACK * within.largest:
+    reach, said = _squares(case)
+    if not reach > SLACK * within.largest:
         return None
-    cause = (
-        f"{case.function} squares values as large as {number(largest)}, which overflows {within.name} "
-        f"({number(within.largest)})"
-    )
-    return Explanation("overflow", cause, (CLIP, lower_rate(case), SCALE_DATA), too_large=True)
+    cause = f"{said} overflows {within.name}, which ends at {number(within.largest)}{_odd(case)}"
+    return Explanation("overflow", cause, _general_advice(case), too_large=True)
 
 
 def finite_to_bad(case: Case) -> Explanation | None:
     """The least that can be said of an operator that made NaN or Inf of finite values."""
     if not case.from_finite or case.event.output is None:
         return None
-    largest = max(map(magnitude, case.inputs), default=0.0)
     kind = "NaN" if case.event.output.nan else "Inf"
-    cause = f"{case.function} made {kind} out of finite values, the largest {number(largest)}"
+    cause = f"{case.function} made {kind} out of finite values, the largest {number(case.largest)}"
     return Explanation(
         "finite-to-non-finite", cause, ("look at its arguments there: the evidence folder holds the batch and the state",)
     )
@@ -137,7 +133,7 @@ def _lerp(case: Case) -> Reach | None:
 
 
 def _conversion(case: Case) -> Reach:
-    at = case.operands[0] if case.operands else max(map(magnitude, case.inputs), default=0.0)
+    at = case.operands[0] if case.operands else case.largest
     return abs(at), f"converting {number(at)}"
 
 
@@ -187,17 +183,21 @@ def _squared_error(case: Case) -> Reach | None:
     return error * error * max(1, numel(output)), f"{case.function} of errors as large as {number(error)}"
 
 
+def _squares(case: Case) -> Reach:
+    largest = magnitude(case.inputs[0]) if case.inputs else 0.0
+    return largest**2, f"the square of values as large as {number(largest)} in {case.function}"
+
+
 def _unknown(case: Case) -> Reach | None:
     """For an operator that is not known: only a value that already stands at the edge of the type tells anything."""
-    largest = max(map(magnitude, case.inputs), default=0.0)
-    near = case.range is not None and largest * largest > case.range.largest
-    return (math.inf, f"{case.function} of values as large as {number(largest)}") if near else None
+    near = case.range is not None and case.largest**2 > case.range.largest
+    return (math.inf, f"{case.function} of values as large as {number(case.largest)}") if near else None
 
 
 REACHES: dict[str, Callable[[Case], Reach | None]] = {
     **dict.fromkeys(EXPONENTIALS, _exponential),
     "pow": _power,
-    "square": _power,
+    **dict.fromkeys(SQUARING, _squares),
     "mul": _product,
     "div": _quotient,
     "reciprocal": _quotient,
@@ -225,4 +225,30 @@ def _advice(case: Case, limit: Range) -> tuple[str, ...]:
         return (*first, stable, f"clamp the argument: x.clamp_max({math.floor(ends)}); {case.kernel} ends at {number(ends)}")
     if case.kernel in {"div", "reciprocal", "addcdiv"}:
         return (*first, "keep the divisor away from 0: x / (y + eps), or y.clamp_min(1e-6) where y is never negative")
-    return (*first, CLIP, lower_rate(case), SCALE_DATA)
+    return (*first, *_general_advice(case))
+
+
+FILL_VALUES = (9.969209968386869e36, 1e20, 3.4028234663852886e38)
+"""Written for a missing number: NC_FILL_FLOAT of netCDF, the CF conventions' 1e20, the largest float32."""
+
+ABSURD = 1e30
+"""Before the first update nothing can have grown so far."""
+
+
+def _odd(case: Case) -> str:
+    """Where the magnitude itself tells where it comes from."""
+    ends = [abs(end) for given in case.inputs for end in (given.minimum, given.maximum) if end is not None]
+    fill = next((fill for fill in FILL_VALUES if any(math.isclose(end, fill, rel_tol=1e-6) for end in ends)), None)
+    if fill is not None:
+        return f"; {number(fill)} is what files hold for a missing value"
+    if case.event.step == 0 and case.largest >= ABSURD:
+        return (
+            f"; before the first update {number(case.largest)} comes from the data or from memory that was never initialised"
+        )
+    return ""
+
+
+def _general_advice(case: Case) -> tuple[str, ...]:
+    if _odd(case):
+        return DROP_ROWS, "initialise what was made with torch.empty, and check the data for fill values", SCALE_DATA
+    return (SCALE_DATA,) if case.event.step == 0 else (SCALE_DATA, *calmer(case))

@@ -25,6 +25,7 @@ from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.explanation import Explanation, Mechanism
 
 MECHANISMS: tuple[Mechanism, ...] = (
+    before.not_repeated,
     before.delivered,
     before.left_uninitialised,
     before.held_before,
@@ -40,9 +41,12 @@ MECHANISMS: tuple[Mechanism, ...] = (
     rows.masked_row_by_hand,
     layers.no_alignment,
     layers.singular_matrix,
+    layers.negative_determinant,
+    layers.unit_without_norm,
     layers.normalised_without_eps,
     layers.negative_running_variance,
     updates.eps_of_zero,
+    updates.bias_correction,
     updates.negative_moment,
     updates.decay_runaway,
     updates.squared_gradient,
@@ -50,7 +54,8 @@ MECHANISMS: tuple[Mechanism, ...] = (
     slopes.exponent_of_negative,
     slopes.unused_value,
     slopes.infinite_slope,
-    slopes.by_its_own_slope,
+    slopes.repaired_row,
+    slopes.bad_factor,
     division.divisor_of_zero,
     domain.power,
     domain.outside_domain,

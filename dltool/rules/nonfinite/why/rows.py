@@ -21,7 +21,7 @@ REPAIRED_LATE = "torch.nan_to_num after the softmax does not help: the gradient 
 
 def masked_row(case: Case) -> Explanation | None:
     """Attention that may look nowhere."""
-    if case.kernel not in SOFTMAXES or not case.inputs:
+    if case.kernel not in SOFTMAXES or not case.inputs or case.in_backward:
         return None
     given = case.inputs[0]
     if given.negative_inf and not given.positive_inf and not given.nan:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from dltool.rules.nonfinite.why.case import Case
+from dltool.rules.nonfinite.why.case import Case, bad_values
 from dltool.rules.nonfinite.why.cures import SAFE_BEFORE_WHERE
 from dltool.rules.nonfinite.why.division import divided
 from dltool.rules.nonfinite.why.domain import DOMAINS
 from dltool.rules.nonfinite.why.explanation import Explanation
-from dltool.rules.nonfinite.why.words import number
+from dltool.rules.nonfinite.why.rows import FINITE_MASK, KEEP_ONE
+from dltool.rules.nonfinite.why.words import counted, listed, number
 
 AT_ZERO = "{} at 0 has an infinite slope"
 STEEP = {
@@ -111,20 +112,39 @@ def infinite_slope(case: Case) -> Explanation | None:
             "0 × Inf is NaN"
         )
         return Explanation("unselected-branch", cause, (SAFE_BEFORE_WHERE, keep_off))
-    return Explanation("infinite-slope", slope, (keep_off, SAFE_BEFORE_WHERE))
+    elementwise = name in DOMAINS or name in {"pow", "div", "reciprocal", "atan2"}
+    return Explanation("infinite-slope", slope, (keep_off, SAFE_BEFORE_WHERE) if elementwise else (keep_off,))
 
 
-def by_its_own_slope(case: Case) -> Explanation | None:
-    """A backward kernel that has the fault inside: a fused norm layer, a loss."""
-    if not case.in_backward or not case.kernel.endswith("_backward"):
+def repaired_row(case: Case) -> Explanation | None:
+    """A softmax whose NaN was replaced after the fact: its gradient is NaN all the same."""
+    if (
+        not case.in_backward
+        or case.function not in {"softmax", "log_softmax"}
+        or not any(given.nan for given in case.inputs)
+    ):
         return None
-    infinite = next((given for given in case.inputs if given.positive_inf or given.negative_inf), None)
-    if infinite is None or any(given.nan for given in case.inputs):
-        return None
-    cause = f"the gradient of {case.function} meets an Inf that the forward pass left (a statistic or a result of it)"
-    return Explanation(
-        "inf-in-backward", cause, (f"look at what {case.function} was given: values that are all equal, or too large",)
+    cause = (
+        f"{case.function} had given NaN in the forward pass, as for a row that is masked everywhere, and "
+        "replacing it afterwards "
+        "(torch.nan_to_num, torch.where) does not help its gradient: 0 × NaN is NaN"
     )
+    return Explanation("fully-masked-row", cause, (KEEP_ONE, FINITE_MASK))
+
+
+def bad_factor(case: Case) -> Explanation | None:
+    """A fused backward kernel or matrix product that meets a bad value of the forward pass; the loss did not."""
+    bad = next((given for given in case.inputs if bad_values(given)), None)
+    if not case.in_backward or case.operands or bad is None:
+        return None
+    what = listed([*["NaN"] * bool(bad.nan), *["Inf"] * bool(bad.positive_inf or bad.negative_inf)])
+    cause = (
+        f"the gradient of {case.function} meets {counted(bad_values(bad), 'value')} of {what} that the forward "
+        "pass left and the "
+        f"loss did not use: a gradient of 0 times {what.rpartition(', ')[2]} is NaN"
+    )
+    look = f"find what made it in the forward pass and keep it from there: what {case.function} was given, and what fed it"
+    return Explanation("unselected-branch", cause, (look, SAFE_BEFORE_WHERE))
 
 
 def _bad_forward_value(case: Case) -> str | None:
@@ -162,8 +182,5 @@ def _dividend_is_gradient(case: Case, name: str) -> bool:
 
 
 def _zero_gradient(case: Case) -> bool:
-    if case.kernel in {"div", "addcdiv"}:
-        sides = divided(case)
-        return sides is not None and sides[0] == 0
-    output = case.event.output
-    return case.event.value == "nan" and output is not None and not output.nan
+    sides = divided(case) if case.kernel in {"div", "addcdiv"} else None
+    return sides is not None and sides[0] == 0

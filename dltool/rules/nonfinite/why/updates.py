@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 
 from dltool.rules.nonfinite.why.case import Case, as_number
-from dltool.rules.nonfinite.why.cures import CLIP, in_spec, larger_eps, lower_rate
+from dltool.rules.nonfinite.why.cures import calmer, in_spec, larger_eps, lower_rate
 from dltool.rules.nonfinite.why.division import divided
 from dltool.rules.nonfinite.why.dtypes import RANGES, range_of, rounds_to_zero
 from dltool.rules.nonfinite.why.explanation import Explanation
-from dltool.rules.nonfinite.why.words import number
+from dltool.rules.nonfinite.why.words import listed, number
 
 NOT_THE_USERS = frozenset({"gradient", "before", "state", "optimizer", "precision", "parameter_dtype"})
 HALF_EPS, ZERO_EPS = 1e-4, 1e-8
@@ -56,6 +56,20 @@ def eps_of_zero(case: Case) -> Explanation | None:
     )
     keep = "keep weights and optimizer state in float32 and compute in half precision under torch.autocast"
     return Explanation("eps-of-zero", cause, (larger_eps(case, HALF_EPS), keep))
+
+
+def bias_correction(case: Case) -> Explanation | None:
+    """A decay of 1 never forgets, and its bias correction 1 - beta ** t is 0."""
+    betas = case.event.settings.get("betas")
+    numbers = [as_number(beta) for beta in betas] if isinstance(betas, list | tuple) else []
+    if case.event.phase != "optimizer" or not _divides_by_zero(case):
+        return None
+    if not any(beta is not None and beta >= 1 for beta in numbers):
+        return None
+    cause = f"a beta of 1 makes the bias correction 1 - beta ** t 0, and the update divides by it (betas {listed(numbers)})"
+    return Explanation(
+        "bias-correction-of-zero", cause, (f"keep betas below 1: `{in_spec(case, 'betas', '[0.9, 0.999]')}` in a spec",)
+    )
 
 
 def negative_moment(case: Case) -> Explanation | None:
@@ -114,7 +128,7 @@ def squared_gradient(case: Case) -> Explanation | None:
         "stays Inf, and the weight stands still from then on"
     )
     wider = ("keep optimizer state in float32: float32 weights under torch.autocast",) if limit.is_half else ()
-    return Explanation("overflow", cause, (CLIP, *wider, lower_rate(case)), too_large=True)
+    return Explanation("overflow", cause, (*wider, *calmer(case)), too_large=True)
 
 
 def too_long_a_step(case: Case) -> Explanation | None:
@@ -126,7 +140,7 @@ def too_long_a_step(case: Case) -> Explanation | None:
     if limit is None or gradient is None or not case.gave_inf or not lr * gradient > 0.99 * limit.largest:
         return None
     cause = f"the step is too long: a rate of {number(lr)} times a gradient of {number(gradient)} overflows {limit.name}"
-    return Explanation("overflow", cause, (lower_rate(case), CLIP), too_large=True)
+    return Explanation("overflow", cause, calmer(case), too_large=True)
 
 
 def bad_gradient(case: Case) -> Explanation | None:
