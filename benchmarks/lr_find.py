@@ -88,7 +88,7 @@ def trained_loss(task: Task, optimizer: str, lr: float | None) -> float:
     inputs, labels = task.train
     for epoch in range(EPOCHS):
         order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(FINAL_ORDER + epoch))
-        for rows in order.split(BATCH):
+        for rows in order.split(BATCH):  # type: ignore[no-untyped-call]
             steps.zero_grad()
             loss = F.cross_entropy(model(inputs[rows]), labels[rows])
             loss.backward()  # type: ignore[no-untyped-call]
