@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import torch
 
@@ -50,8 +51,11 @@ def _forward_flops(walk: Walk, start: Moment) -> float:
                 walk.experiment.model(batch.input)
         return 1
 
+    # A compiled model whose first call is watched would be run without the compiler ever after.
+    stance = torch.compiler.set_stance("force_eager") if walk.compiled else nullcontext()
     try:
-        work = count(forward)
+        with stance:
+            work = count(forward)
     except Exception:  # noqa: BLE001 - whatever the user's model raises, it raises again in the first step
         return 1.0
     finally:
