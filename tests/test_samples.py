@@ -7,11 +7,14 @@ import torch
 
 from dltool.core.finding import Severity
 from dltool.core.report import Report
+from dltool.diagnostics.nan_hunt import NanHuntOptions
+from dltool.diagnostics.nan_hunt import run as hunt
 from dltool.diagnostics.train import TrainOptions, run
 
 SAMPLES = Path(__file__).parents[1] / "sample_configs"
 HEALTHY = sorted(SAMPLES.glob("healthy/*.yaml"))
 BROKEN = sorted(SAMPLES.glob("broken/*.yaml"))
+BROKEN_CODE = sorted(SAMPLES.glob("broken/*.py"))
 
 
 def expected(path: Path) -> list[str]:
@@ -50,3 +53,14 @@ def test_headers_give_the_schema_and_the_command_that_runs_them(path: Path) -> N
     modeline, command, *_ = path.read_text().splitlines()
     assert modeline == "# yaml-language-server: $schema=../../docs/spec.schema.json"
     assert command.startswith(f"# dltool train sample_configs/{path.parent.name}/{path.name}")
+
+
+@pytest.mark.parametrize("path", BROKEN_CODE, ids=lambda path: path.stem)
+def test_broken_code_is_named_by_the_command_in_its_header(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(SAMPLES.parent)
+    command = path.read_text().splitlines()[0]
+    assert command == f"# dltool nan-hunt sample_configs/broken/{path.name}:make"
+    report = hunt(command.split()[-1], NanHuntOptions(run_dir=str(tmp_path / "run")))
+    assert [finding.name for finding in report.findings] == expected(path)

@@ -212,6 +212,14 @@ def _buffer(given: Iterator[Any], name: str, epoch_steps: int | None) -> list[An
         raise explain(error, f"reading `{name}`") from error
     if epoch_steps is None and len(kept) > MOST_BUFFERED:
         raise endless(name)
+    if epoch_steps is not None and 0 < len(kept) < epoch_steps:
+        raise TargetError(
+            Problem(
+                message=f"`{name}` is an iterator that ended early",
+                value=f"{len(kept)} batches",
+                expected=f"the {epoch_steps} of `epoch_steps`, or an iterable that can be read again",
+            )
+        )
     return kept
 
 
