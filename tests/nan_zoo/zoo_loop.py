@@ -93,7 +93,7 @@ def _step(parts: _Parts, inputs: Any, target: Any) -> set[str]:
     if scaler is None:
         loss.backward()
         bad = {"gradient"} if any(_bad(p.grad) for p in model.parameters() if p.grad is not None) else set()
-        optimizer.step()
+        optimizer.step(*_closures(parts, loss, inputs, target))
         return bad
     unscaled = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True, allow_unused=True)
     bad = {"gradient"} if any(_bad(grad) for grad in unscaled if grad is not None) else set()
@@ -101,6 +101,23 @@ def _step(parts: _Parts, inputs: Any, target: Any) -> set[str]:
     scaler.step(optimizer)
     scaler.update()
     return bad
+
+
+def _closures(parts: _Parts, loss: Tensor, inputs: Any, target: Any) -> list[Callable[[], Tensor]]:
+    """What LBFGS calls again and again; its first call asks for what is already there."""
+    if not isinstance(parts.optimizer, torch.optim.LBFGS):
+        return []
+    known = [loss.detach()]
+
+    def closure() -> Tensor:
+        if known:
+            return known.pop()
+        parts.optimizer.zero_grad()
+        again = parts.loss_of(parts.model(inputs), target)
+        again.backward()
+        return again.detach()
+
+    return [closure]
 
 
 def _criterion(given: Any) -> Callable[..., Tensor]:
