@@ -105,7 +105,14 @@ def examine(experiment: Experiment, options: GradcheckOptions) -> list[Section]:
         counter.start()
         for steps, here in _points(experiment, options):
             checked.append(
-                check_point(here or point, seed=experiment.seed, groups=groups, after_steps=steps, tick=counter.tick)
+                check_point(
+                    here or point,
+                    seed=experiment.seed,
+                    groups=groups,
+                    after_steps=steps,
+                    tick=counter.tick,
+                    ways=counter.ways if here is None else None,
+                )
             )
             if not checked[-1].complete:
                 break

@@ -14,10 +14,10 @@ from dltool.core.measured.gradcheck import FINE, CheckedPoint, Culprit, Gradient
 from dltool.probes.gradcheck.blame import culprits
 from dltool.probes.gradcheck.compare import with_error, within_sides
 from dltool.probes.gradcheck.elements import StoppedError, Tick, check_elements, chosen
-from dltool.probes.gradcheck.evaluators import evaluator_for
+from dltool.probes.gradcheck.evaluators import Ways
 from dltool.probes.gradcheck.point import Point
 from dltool.probes.gradcheck.projections import PROJECTIONS, Projection, project, projected_record, size_of
-from dltool.probes.gradcheck.replay import Recording, record_values
+from dltool.probes.gradcheck.replay import record_values
 from dltool.probes.nested import tensors
 from dltool.probes.numeric_gradient import noise_of
 
@@ -56,7 +56,7 @@ class Check:
     gradients: dict[str, Tensor | None] = field(default_factory=dict)
     records: dict[str, GradientRecord] = field(default_factory=dict)
     misses: list[float] = field(default_factory=list)
-    _recording: Recording | None = None
+    ways: Ways | None = None
 
     def run(self, groups: Sequence[Sequence[str]] | None, after_steps: int = 0) -> PointChecked:
         """Check every leaf: all elements where ``groups`` is None, else by joint projections of the leaves of each group."""
@@ -145,9 +145,9 @@ class Check:
 
     def _elements(self, name: str, *, every: bool) -> GradientRecord:
         leaf, analytic = self.point.leaves[name].detach(), self.gradients[name]
-        if self._recording is None:
-            self._recording = record_values(self.point)
-        evaluator = evaluator_for(self.point, self._recording, name)
+        if self.ways is None:
+            self.ways = Ways(self.point)
+        evaluator = self.ways[name]
         everything = torch.arange(leaf.numel(), device=leaf.device)
         return check_elements(
             self.point,
@@ -213,7 +213,13 @@ def _equal(left: object, right: object) -> bool:
 
 
 def check_point(
-    point: Point, *, seed: int, groups: Sequence[Sequence[str]] | None, after_steps: int = 0, tick: Tick = lambda _: True
+    point: Point,
+    *,
+    seed: int,
+    groups: Sequence[Sequence[str]] | None,
+    after_steps: int = 0,
+    tick: Tick = lambda _: True,
+    ways: Ways | None = None,
 ) -> PointChecked:
     """Check every leaf of ``point``.
 
@@ -223,8 +229,9 @@ def check_point(
         groups: leaves to project together, or None to compare every element of every leaf.
         after_steps: steps of training that led to the point.
         tick: told of progress, by leaf, or with ``groups`` None by element.
+        ways: of evaluating, where they were looked for already.
     """
-    return Check(point, seed, tick).run(groups, after_steps)
+    return Check(point, seed, tick, ways=ways).run(groups, after_steps)
 
 
 def precision_errors(own: Mapping[str, Tensor | None], double: Mapping[str, Tensor | None]) -> dict[str, float]:

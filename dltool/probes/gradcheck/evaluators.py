@@ -9,6 +9,7 @@ the calls before the layer replayed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from dltool.probes.gradcheck.affine import Deltas, deltas_of
 from dltool.probes.gradcheck.point import Point
-from dltool.probes.gradcheck.replay import Call, Recording, Replay, forward_as
-from dltool.probes.nested import first_tensor, tensors
+from dltool.probes.gradcheck.replay import Call, Recording, Replay, forward_as, record_values
+from dltool.probes.nested import tensors
 
 CHUNK_BYTES = 1 << 21
 """What the largest tensor of one batched pass may take: more does not fit a CPU's caches, and takes longer, not less."""
@@ -139,22 +140,102 @@ def _mapped(point: Point, replay: Replay | None, loss: Callable[[Tensor], Tensor
             return torch.vmap(loss, randomness="same")(versions).detach()
 
 
-def evaluator_for(point: Point, recording: Recording, name: str) -> Evaluator:
-    """The fastest way that gives what plain evaluations give for this tensor."""
-    generator = torch.Generator().manual_seed(0)
-    leaf = point.leaves[name]
-    direction = TRIED_OFFSET * torch.randn(leaf.shape, dtype=torch.float64, generator=generator).to(leaf.device)
-    with point.moved({name: direction}):
-        expected = point.loss()
-    replay = _replay(point, recording, name, direction, expected)
-    largest = _largest_bytes(recording, name)
-    plain = OneByOne(point, name, replay)
-    elements = torch.randint(leaf.numel(), (TRIED,), generator=generator).to(leaf.device)
-    offsets = torch.tensor([TRIED_OFFSET, -TRIED_OFFSET, 0.0], dtype=torch.float64, device=leaf.device)
-    wanted = plain(elements, offsets)
-    through = _through_output(point, recording, name, direction, expected, largest_bytes=largest)
-    batched = Batched(point, name, replay, largest)
-    return next((way for way in (through, batched) if way is not None and _works(way, elements, offsets, wanted)), plain)
+class Ways:
+    """For each leaf of a point the fastest way that gives what plain evaluations give; found when first asked for."""
+
+    def __init__(self, point: Point) -> None:
+        self._point = point
+        self._found: dict[str, Evaluator] = {}
+        self._alone: dict[str, bool] = {}
+        self._generator = torch.Generator().manual_seed(0)
+
+    @cached_property
+    def recording(self) -> Recording:
+        """The calls of one evaluation."""
+        return record_values(self._point)
+
+    def __getitem__(self, name: str) -> Evaluator:
+        if name not in self._found:
+            self._found[name] = self._through_output(name) or self._whole_model(name)
+        return self._found[name]
+
+    def _whole_model(self, name: str) -> Evaluator:
+        leaf, replay = self._point.leaves[name], self._replay(name)
+        elements = torch.randint(leaf.numel(), (TRIED,), generator=self._generator).to(leaf.device)
+        offsets = torch.full((TRIED,), TRIED_OFFSET, dtype=torch.float64, device=leaf.device)
+        plain = OneByOne(self._point, name, replay)
+        batched = Batched(self._point, name, replay, _largest_bytes(self.recording, name))
+        wanted = plain(elements, offsets)
+        try:
+            return batched if _same(batched(elements, offsets), wanted) else plain
+        except Exception:  # noqa: BLE001 - whatever vmap cannot do (in-place writes, .item(), numpy) is done one by one
+            return plain
+
+    def _replay(self, name: str) -> Replay | None:
+        """What ran before the tensor was first used, if nothing in it depends on the tensor after all."""
+        calls = self._calls(name)
+        if not calls:
+            return None
+        replay = Replay(self.recording, calls[0].start)
+        with self._point.moved({name: self._direction(name)}):
+            expected = self._point.loss()
+            with replay.once():
+                return replay if _same(self._point.loss(), expected) else None
+
+    def _through_output(self, name: str) -> ThroughOutput | None:
+        """For a plain layer that is called once, if all that its parameters do goes through its output."""
+        calls = self._calls(name)
+        if len(calls) != 1 or not calls[0].args or calls[0].what._forward_hooks:  # noqa: SLF001 - hooks would see it twice
+            return None
+        call = calls[0]
+        deltas = deltas_of(call.what, name.rpartition(".")[2], call.args[0], call.output)
+        if deltas is None or not self._deltas_right(name, call, deltas):
+            return None
+        way = ThroughOutput(
+            self._point, call, deltas, Replay(self.recording, call.start), _largest_bytes(self.recording, name)
+        )
+        path = name.rpartition(".")[0]
+        if path not in self._alone:
+            self._alone[path] = self._acts_alone(path, call, way)
+        return way if self._alone[path] else None
+
+    def _acts_alone(self, path: str, call: Call, way: ThroughOutput) -> bool:
+        """Whether the layer's output is all that depends on its parameters."""
+        mine = {n: self._direction(n) for n in self._point.parameters if n.rpartition(".")[0] == path}
+        with self._point.moved(mine):
+            expected, output = self._point.loss(), self._output(call)
+        try:
+            return _same(way.losses(output.unsqueeze(0))[0], expected)
+        except Exception:  # noqa: BLE001 - as in _whole_model
+            return False
+
+    def _deltas_right(self, name: str, call: Call, deltas: Deltas) -> bool:
+        """Whether single elements change the output as was reckoned."""
+        leaf = self._point.leaves[name].detach()
+        elements = torch.randint(leaf.numel(), (TRIED,), generator=self._generator).to(leaf.device)
+        offsets = torch.full((TRIED,), TRIED_OFFSET, dtype=torch.float64, device=leaf.device)
+        changes = deltas(elements, offsets)
+        for element, change in zip(elements.tolist(), changes, strict=True):
+            moved = torch.zeros_like(leaf)
+            moved.view(-1)[element] = TRIED_OFFSET
+            with self._point.moved({name: moved}):
+                if not torch.allclose(self._output(call), call.output + change, rtol=SAME, atol=SAME):
+                    return False
+        return True
+
+    @torch.no_grad()
+    def _output(self, call: Call) -> Tensor:
+        with self._point.lifting():
+            output: Tensor = call.what(*call.args, **call.kwargs)
+        return output
+
+    def _calls(self, name: str) -> list[Call]:
+        owner = name.rpartition(".")[0]
+        return [c for c in self.recording.calls if c.path == owner] if name in self._point.parameters else []
+
+    def _direction(self, name: str) -> Tensor:
+        leaf = self._point.leaves[name]
+        return TRIED_OFFSET * torch.randn(leaf.shape, dtype=torch.float64, generator=self._generator).to(leaf.device)
 
 
 def _largest_bytes(recording: Recording, name: str) -> int:
@@ -165,45 +246,5 @@ def _largest_bytes(recording: Recording, name: str) -> int:
     return max(sizes, default=1)
 
 
-def _works(way: Evaluator, elements: Tensor, offsets: Tensor, wanted: Tensor) -> bool:
-    """Whether a batched way gives the losses that were found one by one; an operator may refuse to be batched."""
-    try:
-        return _same(way(elements, offsets), wanted)
-    except Exception:  # noqa: BLE001 - whatever vmap cannot do (in-place writes, .item(), numpy) is done one by one
-        return False
-
-
 def _same(found: Tensor, wanted: Tensor) -> bool:
     return bool(((found - wanted).abs() <= SAME * wanted.abs().clamp_min(1e-3)).all())
-
-
-def _replay(point: Point, recording: Recording, name: str, direction: Tensor, expected: Tensor) -> Replay | None:
-    """What ran before the tensor was first used, if nothing in it depends on the tensor after all."""
-    owner = name.rpartition(".")[0]
-    first = next((c for c in recording.calls if c.path == owner), None) if name in point.parameters else None
-    if first is None:
-        return None
-    replay = Replay(recording, first.start)
-    with point.moved({name: direction}), replay.once():
-        return replay if _same(point.loss(), expected) else None
-
-
-def _through_output(
-    point: Point, recording: Recording, name: str, direction: Tensor, expected: Tensor, *, largest_bytes: int
-) -> ThroughOutput | None:
-    """For a plain layer that is called once, if all that the tensor does goes through its output."""
-    owner, _, own = name.rpartition(".")
-    calls = [c for c in recording.calls if c.path == owner] if name in point.parameters else []
-    if len(calls) != 1 or not calls[0].args or calls[0].what._forward_hooks:  # noqa: SLF001 - hooks would see it twice
-        return None
-    call = calls[0]
-    deltas = deltas_of(call.what, own, call.args[0], first_tensor(call.output))
-    if deltas is None:
-        return None
-    way = ThroughOutput(point, call, deltas, Replay(recording, call.start), largest_bytes)
-    with point.moved({name: direction}), torch.no_grad(), point.lifting():
-        output = call.what(*call.args, **call.kwargs)
-    try:
-        return way if _same(way.losses(output.unsqueeze(0))[0], expected) else None
-    except Exception:  # noqa: BLE001 - as in _works
-        return None
