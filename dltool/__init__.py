@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dltool.core.finding import Check, Finding, Severity, Where
     from dltool.core.measurements import Measurements
     from dltool.core.report import Report
+    from dltool.diagnostics.nan_hunt import NanHuntOptions
+    from dltool.diagnostics.nan_hunt import run as nan_hunt
     from dltool.diagnostics.train import TrainOptions
     from dltool.diagnostics.train import run as train
     from dltool.specs.factory import FactoryResult
@@ -28,6 +30,7 @@ __all__ = [
     "FactoryResult",
     "Finding",
     "Measurements",
+    "NanHuntOptions",
     "OutputError",
     "Report",
     "Severity",
@@ -37,6 +40,7 @@ __all__ = [
     "UserError",
     "Where",
     "__version__",
+    "nan_hunt",
     "train",
 ]
 
@@ -47,6 +51,7 @@ _HOMES = {
     "FactoryResult": "dltool.specs.factory:FactoryResult",
     "Finding": "dltool.core.finding:Finding",
     "Measurements": "dltool.core.measurements:Measurements",
+    "NanHuntOptions": "dltool.diagnostics.nan_hunt:NanHuntOptions",
     "OutputError": "dltool.core.errors:OutputError",
     "Report": "dltool.core.report:Report",
     "Severity": "dltool.core.finding:Severity",
@@ -55,6 +60,7 @@ _HOMES = {
     "TrainOptions": "dltool.diagnostics.train:TrainOptions",
     "UserError": "dltool.core.errors:UserError",
     "Where": "dltool.core.finding:Where",
+    "nan_hunt": "dltool.diagnostics.nan_hunt:run",
     "train": "dltool.diagnostics.train:run",
 }
 
