@@ -94,6 +94,8 @@ def _known(function: Any) -> schema.Loss | None:
         return PLAIN_FUNCTIONS.get(function) if getattr(function, "__hash__", None) else None
     given: dict[str, Any] = {"reduction": getattr(function, "reduction", "mean")}
     weight = getattr(function, "weight", None)
+    if isinstance(weight, Tensor) and not bool(weight.isfinite().all()):  # a fault of its own, which no spec may have
+        return None
     if isinstance(weight, Tensor) and kind in {nn.CrossEntropyLoss, nn.NLLLoss}:
         given["weight"] = tuple(weight.tolist())
     elif weight is not None or getattr(function, "pos_weight", None) is not None:

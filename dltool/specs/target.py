@@ -10,7 +10,7 @@ import torch
 from torch.jit._script import RecursiveScriptModule
 
 from dltool.core.errors import Problem, TargetError, UserError
-from dltool.probes.nested import place
+from dltool.probes.nested import place, transform
 from dltool.specs.build.criterion import SumCriterion
 from dltool.specs.build.experiment import RunOptions, build_experiment, first_batch, run_length, trainable, try_model
 from dltool.specs.build.loss import build_criterion, checked, default_loss, task_kind
@@ -183,7 +183,7 @@ def _criterion(
 ) -> tuple[SumCriterion, Nested, Nested]:
     """The criterion, tried on one batch, with that batch's output and target."""
     batch = first_batch(train)
-    target = place(batch.target, device)
+    target = transform(place(batch.target, device), torch.clone)
     try:
         output = try_model(model, place(batch.input, device))
     except UserError:

@@ -12,7 +12,7 @@ from dltool.core.errors import DataError, Problem, UserError
 from dltool.core.measurements import DataFacts
 from dltool.data.dataset import DataBundle
 from dltool.data.facts import with_outputs
-from dltool.probes.nested import place
+from dltool.probes.nested import place, transform
 from dltool.specs.build.criterion import SumCriterion
 from dltool.specs.build.data import build_data
 from dltool.specs.build.imports import construct
@@ -287,7 +287,8 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 def try_model(model: nn.Module, value: Nested) -> Nested:
     """The model's output in eval mode, with every module's mode and the random state put back.
 
-    Gradients are on: a model or its loss may take some itself (a gradient penalty).
+    Gradients are on: a model or its loss may take some itself (a gradient penalty). The model gets a copy: it may write
+    into its input, and the batches are those of the run.
     """
     with evaluating(model), torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        return model(value)
+        return model(transform(value, torch.clone))
