@@ -1,6 +1,7 @@
 """Faults that meet: two at once, samples that only spoil each other, code that changes what it was given, odd transforms."""
 
 import math
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -82,6 +83,26 @@ def input_scaled_in_place():
 
     batches = [(torch.rand(4, 3) + 0.5, torch.randint(0, 2, (4,))) for _ in range(2)]
     return {"model": Net(), "batches": batches, "loss": F.cross_entropy}
+
+
+@faulty(phase="forward", op="div", module="", step=6, samples=None, steps=20)
+def count_of_all_calls():
+    """A counter that does not ask for the mode: it is 0 at the seventh call, which is the seventh step and no other."""
+
+    class Countdown(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+            self.left = 7
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x):
+            self.left -= 1
+            self.calls += 1
+            return self.linear(x) / self.left  # born
+
+    batches = [(torch.randn(4, 3), torch.randint(0, 2, (4,))) for _ in range(3)]
+    return {"model": Countdown(), "batches": batches, "loss": F.cross_entropy}
 
 
 @faulty(phase="forward", op="div", module="", step=2, samples=(1,))
@@ -339,23 +360,24 @@ def root_mean_square_norm_without_eps():
 @faulty(phase="forward", op="div", module="", step=2, samples=(1,))
 def scripted_function():
     """A function under torch.jit.script, which Python's frames do not show."""
-    net = nn.Linear(3, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted = torch.jit.script(_scale)
 
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.linear = net
+            self.linear = nn.Linear(3, 2)
 
         def forward(self, x):
-            return self.linear(_scripted_scale(x))
+            return self.linear(scripted(x))
 
     batches = [(torch.randn(4, 3), torch.randint(0, 2, (4,))) for _ in range(4)]
     batches[2][0][1] = 0.0
     return {"model": Net(), "batches": batches, "loss": F.cross_entropy}
 
 
-@torch.jit.script
-def _scripted_scale(x: torch.Tensor) -> torch.Tensor:
+def _scale(x: torch.Tensor) -> torch.Tensor:
     total = x.abs().sum(dim=1, keepdim=True)
     return x / total
 
