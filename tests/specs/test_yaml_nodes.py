@@ -6,7 +6,7 @@ import time
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dltool.core.errors import SpecError
@@ -206,5 +206,6 @@ values = st.recursive(
 def test_json_is_read_as_it_is(value):
     import json
 
+    assume("Infinity" not in str(value))  # as a word, which the next line would change
     text = json.dumps({"a": value}, ensure_ascii=False).replace("Infinity", ".inf")
     assert plain(text) == {"a": value}
