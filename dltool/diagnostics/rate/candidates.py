@@ -46,9 +46,9 @@ def valley(losses: Sequence[float]) -> int:
     for i in range(1, len(losses)):
         longest[i] = 1 + max((longest[j] for j in range(i) if losses[j] > losses[i]), default=0)
     end = max(range(len(losses)), key=lambda i: (longest[i], -i))
-    start = end - longest[end]
+    start = end - longest[end] if end else 0
     third = (end - start) / 3
-    return min(len(losses) - 1, max(0, int(start + third + third / 2)))
+    return start + int(third) + int(third / 2)
 
 
 def readings(climb: Climb) -> dict[str, float]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
-
-from dltool.core.statistics import robust_std
 
 RUNGS = 100
 LOWEST_LR, HIGHEST_LR = 1e-7, 10.0
@@ -15,10 +14,10 @@ DECAY = 0.9
 FIRST_RUNGS = 10
 """At the lowest rates nothing moves yet: these losses tell where the loss starts and how much it varies by batch."""
 
-CLEAR_OF_NOISE = 4.0
-"""Standard errors of the moving average above the start that noise alone does not reach."""
+CLEAR_OF_NOISE = 2.5
+"""Standard deviations of single losses by which their moving average does not rise above the first ten by chance."""
 
-SMALLEST_RISE_RATIO = 1e-2
+SMALLEST_RISE_RATIO = 1e-3
 """Share of the loss at the start that a rise has to exceed where there is neither noise nor descent to compare it with."""
 
 
@@ -65,7 +64,7 @@ class Divergence:
         if len(self._first) < FIRST_RUNGS:
             self._first.append(loss)
             self._start = sum(self._first) / len(self._first)
-            self._noise = robust_std(self._first) * math.sqrt((1.0 - DECAY) / (1.0 + DECAY))
+            self._noise = statistics.pstdev(self._first)
             self._best = min(self._start, smoothed)
             return loss - self._first[0] > 10.0 * max(abs(self._first[0]), 1.0)
         self._best = min(self._best, smoothed)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from dltool.core.errors import TargetError
 from dltool.diagnostics.rate.own_rate import Rates
@@ -27,6 +28,9 @@ from dltool.training.stop import StopFlag, StopReason
 TICK_S = 0.1
 """How often progress is told; nothing that is computed depends on it."""
 
+
+THROWN_RATIO = 1e3
+"""Weights this many times as large as at the start (or as 1) are no outcome of training."""
 
 START = Position(step=0, epoch=0, batch=0)
 
@@ -73,6 +77,7 @@ class Walk:
         self._batches = batches
         self._stepper = Stepper(experiment, ())
         self._schedule = experiment.schedule if scheduled else None
+        self._size = _largest(experiment.model)
         self.steps = 0
 
     def step(self, lr: float | None) -> float:
@@ -91,8 +96,14 @@ class Walk:
 
     @property
     def broken(self) -> bool:
-        """Whether a weight is no number any more: a loss that checks its arguments then raises instead of being NaN."""
-        return not all(bool(torch.isfinite(p).all()) for p in self._experiment.model.parameters())
+        """Whether the weights were thrown far off: a loss that checks its arguments then raises instead of being NaN."""
+        return not _largest(self._experiment.model) <= THROWN_RATIO * max(1.0, self._size)
+
+
+def _largest(model: nn.Module) -> float:
+    """The largest weight in absolute value; NaN where one is no number."""
+    norms = torch._foreach_norm([p.detach() for p in model.parameters()], torch.inf)  # noqa: SLF001
+    return max((norm.item() for norm in norms), key=lambda n: (math.isnan(n), n), default=0.0)
 
 
 class Runs:
@@ -133,12 +144,12 @@ class Runs:
         """Everything is as it was."""
         self._found.restore()
 
-    def evaluate(self, source: BatchSource, samples: int | None) -> Evaluation:
-        """The loss on ``samples`` of ``source``, in eval mode; NaN where the model is broken."""
+    def evaluate(self, source: BatchSource, samples: int | None, walk: Walk | None = None) -> Evaluation:
+        """The loss on ``samples`` of ``source``, in eval mode; NaN where ``walk`` broke the model."""
         try:
             return self._evaluator(source, samples)
         except TargetError:
-            if all(bool(torch.isfinite(p).all()) for p in self._experiment.model.parameters()):
+            if walk is None or not walk.broken:
                 raise
             return Evaluation(loss=math.nan, blocks=(), block_weights=())
 

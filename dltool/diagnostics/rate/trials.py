@@ -25,7 +25,7 @@ FINER = math.sqrt(SPREAD[-1])
 """Factor between the rates of the longer trials."""
 
 MOST_LONG_TRIALS = 6
-AS_GOOD_RATIO = 0.98
+AS_GOOD_RATIO = 0.99
 """Share of the best gain from which on two trials differ by luck rather than by their rates."""
 
 BLOWN_UP_RATIO = 1e3
@@ -83,7 +83,7 @@ class Trials:
                     break
             taken = walk.steps
             if ended == "finished":
-                evaluation = self._runs.evaluate(self._source, self._samples)
+                evaluation = self._runs.evaluate(self._source, self._samples, walk)
         if not math.isfinite(evaluation.loss):
             ended = "diverged"
         trial = LrTrial(
