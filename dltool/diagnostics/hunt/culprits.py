@@ -62,23 +62,23 @@ class _Exchange:
 
     def __init__(self, batch: Batch, found: Layout, good: Rows, donor: Donor, is_bad: Callable[[Batch], bool]) -> None:
         self._batch, self._layout, self._good, self._donor, self._is_bad = batch, found, good, donor, is_bad
-        self._known: dict[frozenset[int], bool] = {frozenset(): False, frozenset(range(found.samples)): True}
-        if donor is not None:
-            del self._known[frozenset()]
+        self._known: dict[tuple[frozenset[int], int], bool] = {}
+        self._proven = donor is None
         self._trials = 0
 
-    def is_bad(self, kept: Sequence[int]) -> bool:
-        """Whether the batch is bad with these rows in place.
+    def is_bad(self, kept: Sequence[int], shift: int = 0) -> bool:
+        """Whether the batch is bad with these rows in place; ``shift`` hands out the good rows in another way.
 
         Raises:
             OutOfTriesError: enough was tried.
         """
-        staying = frozenset(kept)
-        if staying not in self._known:
+        staying, rows = frozenset(kept), range(self._layout.samples)
+        if len(staying) == len(rows) or (self._proven and not staying):
+            return bool(staying)
+        if (staying, shift) not in self._known:
             if self._trials == MOST_TRIALS:
                 raise OutOfTriesError
             self._trials += 1
-            rows = range(self._layout.samples)
-            index = [row if row in staying else self._good[row % len(self._good)] for row in rows]
-            self._known[staying] = self._is_bad(exchanged(self._batch, self._layout, index, self._donor))
-        return self._known[staying]
+            index = [row if row in staying else self._good[(row + shift) % len(self._good)] for row in rows]
+            self._known[staying, shift] = self._is_bad(exchanged(self._batch, self._layout, index, self._donor))
+        return self._known[staying, shift]
