@@ -28,6 +28,9 @@ FINALISTS = 2
 TOO_CLOSE = 0.05
 """Scores nearer than this (a tenth of a factor over the depth) are equal: then nothing needs to be changed."""
 
+PASSABLE = 3.0
+"""A score from which on a start is no choice: signals or gradients lose, or gain, three powers of ten in all."""
+
 IDLE_SHARE = 0.5
 """Dead or saturated units beyond this share of a layer count against a candidate."""
 
@@ -188,9 +191,10 @@ def _remeasured(name: str, runs: Sequence[Candidate]) -> Remeasured:
 
 
 def _chosen(present: Candidate, again: Sequence[Remeasured]) -> str | None:
-    """The lowest median score; the present start where nothing is clearly better."""
-    medians = {one.name: statistics.median(one.scores) for one in again}
-    best = min(medians, key=lambda name: medians[name], default=None)
-    if best is None or not math.isfinite(medians[best]):
-        return AS_IT_IS if math.isfinite(present.score) else None
-    return AS_IT_IS if present.score <= medians[best] + TOO_CLOSE else best
+    """The lowest median score; the present start where nothing is clearly better, and None where nothing will do."""
+    scores = {one.name: statistics.median(one.scores) for one in again}
+    best = min(scores, key=lambda name: scores[name], default=AS_IT_IS)
+    scores[AS_IT_IS] = present.score
+    if present.score <= scores[best] + TOO_CLOSE:
+        best = AS_IT_IS
+    return best if scores[best] < PASSABLE else None

@@ -24,7 +24,7 @@ def candidates(page: Page) -> Iterator[RenderableType]:
         return
     yield heading("Initialisations", page.width, page.sign, "best first, on the same batches")
     yield indented(_table(found.candidates, page), 1)
-    yield said("   a layer / over the depth; off: powers of ten off, signals, gradients and loss added", QUIET_STYLE)
+    yield said("   a layer / over the depth; off: powers of ten off, all in all", QUIET_STYLE)
     yield ""
 
 
@@ -78,7 +78,10 @@ def _choice(found: Comparison, page: Page) -> Iterator[tuple[str, Text]]:
     if found.kept:
         yield "left alone", said(", ".join(found.kept))
     if found.recommended is None:
-        yield "use", said("none of these: no candidate passes signals and gradients on")
+        yield (
+            "use",
+            said("none of these: no start carries this net; put normalisation or residual connections between its layers"),
+        )
     elif found.recommended == AS_IT_IS:
         yield "use", said("the start as it is: no candidate is clearly better", GOOD_STYLE)
     else:

@@ -28,7 +28,7 @@ def coordinate(page: Page) -> Iterator[RenderableType]:
         return
     aside = f"{found.optimizer}, rate {short(found.lr)}, {plural(found.steps, 'step')}, {plural(found.seeds, 'seed')}"
     yield heading("Coordinate check", page.width, page.sign, aside)
-    yield indented(_table(found), 1)
+    yield indented(_table(found, page), 1)
     yield said("   root mean square of outputs, and of their change; exponent: of the width", QUIET_STYLE)
     yield said(f"   varied: {found.varied}", QUIET_STYLE)
     yield ""
@@ -49,7 +49,7 @@ def coordinate_answer(page: Page) -> Iterator[RenderableType]:
     yield ""
 
 
-def _table(found: CoordinateCheck) -> Table:
+def _table(found: CoordinateCheck, page: Page) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=QUIET_STYLE)
     ends = (f"{found.widths[0]}", f"{found.widths[-1]}")
     table.add_column("layer", no_wrap=True, style="cyan")
@@ -67,19 +67,20 @@ def _table(found: CoordinateCheck) -> Table:
             said(layer.name + (" (output)" if layer.is_output else "")),
             significant(layer.activations[0]),
             significant(layer.activations[-1]),
-            _exponent(layer.activation_exponent, layer.activation_error),
+            _exponent(layer.activation_exponent, layer.activation_error, page),
             significant(layer.updates[0]),
             significant(layer.updates[-1]),
-            _exponent(layer.update_exponent, layer.update_error),
+            _exponent(layer.update_exponent, layer.update_error, page),
         )
     return table
 
 
-def _exponent(value: float, error: float) -> Text:
+def _exponent(value: float, error: float, page: Page) -> Text:
     if math.isnan(value):
         return Text("-")
+    sign = "±" if page.look.unicode else "+-"
     hot = abs(value) - 2 * error > 0.25
-    return Text(f"{value:+.2f}" + (f" ± {error:.2f}" if math.isfinite(error) else ""), "bold yellow" if hot else "")
+    return Text(f"{value:+.2f}" + (f" {sign} {error:.2f}" if math.isfinite(error) else ""), "bold yellow" if hot else "")
 
 
 def _plot(found: CoordinateCheck, page: Page) -> Iterator[RenderableType]:

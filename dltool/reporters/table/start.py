@@ -203,8 +203,8 @@ def _way(growth: Growth | None, towards: str, page: Page) -> str:
         return f"nothing arrives from layer {growth.cut_at} on towards the {towards}"
     steady = "" if growth.steady or growth.layers < 3 else ", without a steady trend"
     return (
-        f"{times}{significant(growth.per_layer, 2)} a layer towards the {towards}, {times}{significant(growth.factor, 2)} over "
-        f"{growth.layers} layers{steady}"
+        f"{times}{significant(growth.per_layer, 2)} a layer towards the {towards}, "
+        f"{times}{significant(growth.factor, 2)} over {growth.layers} layers{steady}"
     )
 
 
