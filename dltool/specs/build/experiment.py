@@ -275,7 +275,7 @@ class _Parts:
 
 def _tried(spec: MetricSpec, context: MetricContext, output: Nested, target: Nested) -> Metric:
     metric = build_metric(spec, context)
-    metric.update(output, target)
+    metric.update(transform(output, torch.detach), target)
     return metric
 
 
