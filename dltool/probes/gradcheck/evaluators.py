@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from dltool.probes.gradcheck.affine import Deltas, deltas_of
+from dltool.probes.gradcheck.onward import deltas_onward, onward
 from dltool.probes.gradcheck.point import Point
 from dltool.probes.gradcheck.replay import Call, Recording, Replay, forward_as, record_values
-from dltool.probes.nested import tensors
+from dltool.probes.nested import tensors, transform
 
 CHUNK_BYTES = 1 << 21
 """What the largest tensor of one batched pass may take: more does not fit a CPU's caches, and takes longer, not less."""
@@ -146,7 +147,7 @@ class Ways:
     def __init__(self, point: Point) -> None:
         self._point = point
         self._found: dict[str, Evaluator] = {}
-        self._alone: dict[str, bool] = {}
+        self._alone: dict[tuple[str, int], bool] = {}
         self._generator = torch.Generator().manual_seed(0)
 
     @cached_property
@@ -164,7 +165,7 @@ class Ways:
         elements = torch.randint(leaf.numel(), (TRIED,), generator=self._generator).to(leaf.device)
         offsets = torch.full((TRIED,), TRIED_OFFSET, dtype=torch.float64, device=leaf.device)
         plain = OneByOne(self._point, name, replay)
-        batched = Batched(self._point, name, replay, _largest_bytes(self.recording, name))
+        batched = Batched(self._point, name, replay, _largest_bytes(self.recording, self._start(name)))
         wanted = plain(elements, offsets)
         try:
             return batched if _same(batched(elements, offsets), wanted) else plain
@@ -184,64 +185,74 @@ class Ways:
 
     def _through_output(self, name: str) -> ThroughOutput | None:
         """For a plain layer that is called once, if all that its parameters do goes through its output."""
-        calls = self._calls(name)
+        calls, (path, _, own) = self._calls(name), name.rpartition(".")
         if len(calls) != 1 or not calls[0].args or calls[0].what._forward_hooks:  # noqa: SLF001 - hooks would see it twice
             return None
-        call = calls[0]
-        deltas = deltas_of(call.what, name.rpartition(".")[2], call.args[0], call.output)
-        if deltas is None or not self._deltas_right(name, call, deltas):
-            return None
-        way = ThroughOutput(
-            self._point, call, deltas, Replay(self.recording, call.start), _largest_bytes(self.recording, name)
-        )
-        path = name.rpartition(".")[0]
-        if path not in self._alone:
-            self._alone[path] = self._acts_alone(path, call, way)
-        return way if self._alone[path] else None
+        further = onward(self.recording, calls[0])
+        if further:
+            way = self._tried(path, name, [*calls, *further], deltas_onward(own, calls[0], *further))
+            if way is not None:
+                return way
+        deltas = deltas_of(calls[0].what, own, calls[0].args[0], calls[0].output)
+        return None if deltas is None else self._tried(path, name, calls, deltas)
 
-    def _acts_alone(self, path: str, call: Call, way: ThroughOutput) -> bool:
-        """Whether the layer's output is all that depends on its parameters."""
+    def _tried(self, path: str, name: str, calls: list[Call], deltas: Deltas) -> ThroughOutput | None:
+        """The way through the output of the last of ``calls``, if it proves right."""
+        if not self._deltas_right(name, calls, deltas):
+            return None
+        replay = Replay(self.recording, calls[-1].start)
+        way = ThroughOutput(self._point, calls[-1], deltas, replay, _largest_bytes(self.recording, calls[-1].start))
+        key = (path, len(calls))
+        if key not in self._alone:
+            self._alone[key] = self._acts_alone(path, calls, way)
+        return way if self._alone[key] else None
+
+    def _acts_alone(self, path: str, calls: list[Call], way: ThroughOutput) -> bool:
+        """Whether that output is all that depends on the layer's parameters."""
         mine = {n: self._direction(n) for n in self._point.parameters if n.rpartition(".")[0] == path}
         with self._point.moved(mine):
-            expected, output = self._point.loss(), self._output(call)
+            expected, output = self._point.loss(), self._output(calls)
         try:
             return _same(way.losses(output.unsqueeze(0))[0], expected)
         except Exception:  # noqa: BLE001 - as in _whole_model
             return False
 
-    def _deltas_right(self, name: str, call: Call, deltas: Deltas) -> bool:
+    def _deltas_right(self, name: str, calls: list[Call], deltas: Deltas) -> bool:
         """Whether single elements change the output as was reckoned."""
         leaf = self._point.leaves[name].detach()
         elements = torch.randint(leaf.numel(), (TRIED,), generator=self._generator).to(leaf.device)
         offsets = torch.full((TRIED,), TRIED_OFFSET, dtype=torch.float64, device=leaf.device)
-        changes = deltas(elements, offsets)
-        for element, change in zip(elements.tolist(), changes, strict=True):
+        for element, change in zip(elements.tolist(), deltas(elements, offsets), strict=True):
             moved = torch.zeros_like(leaf)
             moved.view(-1)[element] = TRIED_OFFSET
             with self._point.moved({name: moved}):
-                if not torch.allclose(self._output(call), call.output + change, rtol=SAME, atol=SAME):
+                if not torch.allclose(self._output(calls), calls[-1].output + change, rtol=SAME, atol=SAME):
                     return False
         return True
 
     @torch.no_grad()
-    def _output(self, call: Call) -> Tensor:
+    def _output(self, calls: list[Call]) -> Tensor:
+        """What the calls give, one after the other, where the parameters stand now."""
         with self._point.lifting():
-            output: Tensor = call.what(*call.args, **call.kwargs)
+            output: Tensor = calls[0].what(*transform(calls[0].args, Tensor.clone), **calls[0].kwargs)
+            for call in calls[1:]:
+                output = call.what(output)
         return output
 
     def _calls(self, name: str) -> list[Call]:
         owner = name.rpartition(".")[0]
         return [c for c in self.recording.calls if c.path == owner] if name in self._point.parameters else []
 
+    def _start(self, name: str) -> int:
+        return next((call.start for call in self._calls(name)), 0)
+
     def _direction(self, name: str) -> Tensor:
         leaf = self._point.leaves[name]
         return TRIED_OFFSET * torch.randn(leaf.shape, dtype=torch.float64, generator=self._generator).to(leaf.device)
 
 
-def _largest_bytes(recording: Recording, name: str) -> int:
-    """The largest output of the layer that the tensor belongs to and of those that follow it."""
-    owner = name.rpartition(".")[0]
-    start = min((call.start for call in recording.calls if call.path == owner), default=0)
+def _largest_bytes(recording: Recording, start: int) -> int:
+    """The largest output of the calls that began at event ``start`` or later."""
     sizes = (t.numel() * t.element_size() for c in recording.calls if c.start >= start for t in tensors(c.output))
     return max(sizes, default=1)
 
