@@ -17,15 +17,30 @@ class Step:
 
     def __init__(self, fault: Callable[[frozenset[int]], bool], most: int = 10_000) -> None:
         self.fault, self.most = fault, most
-        self.asked: dict[frozenset[int], bool] = {}
+        self.asked: dict[tuple[frozenset[int], int], bool] = {}
 
-    def __call__(self, kept: Sequence[int]) -> bool:
-        key = frozenset(kept)
+    def __call__(self, kept: Sequence[int], shift: int = 0) -> bool:
+        key = frozenset(kept), shift
         if key not in self.asked:
             if len(self.asked) == self.most:
                 raise OutOfTriesError
-            self.asked[key] = self.fault(key)
+            self.asked[key] = self.answer(*key)
         return self.asked[key]
+
+    def answer(self, kept: frozenset[int], shift: int) -> bool:
+        del shift
+        return self.fault(kept)
+
+
+class Absence(Step):
+    """Bad when nobody in the batch has what the rows named in ``having``, among the good ones, have."""
+
+    def __init__(self, count: int, having: set[int]) -> None:
+        super().__init__(bool)
+        self.count, self.having = count, having
+
+    def answer(self, kept: frozenset[int], shift: int) -> bool:
+        return not any((row + shift) % self.count in self.having for row in set(range(self.count)) - kept)
 
 
 def rows(count: int) -> tuple[int, ...]:
@@ -51,7 +66,7 @@ def test_of_few_suspected_rows_the_innocent_are_acquitted(count: int, data: st.D
 def test_one_row_of_many_costs_two_tries_a_halving_at_most() -> None:
     step = Step(lambda kept: 201 in kept)
     assert to_blame(rows(256), (), step) == (201,)
-    assert len(step.asked) <= 2 * 8 + 3
+    assert len(step.asked) <= 2 * 8 + 6
 
 
 def test_where_any_row_heals_it_is_all_of_them() -> None:
@@ -64,6 +79,13 @@ def test_where_every_row_is_bad_it_is_all_of_them() -> None:
         step = Step(bool)
         assert to_blame(rows(64), suspected, step) == rows(64)
         assert len(step.asked) <= 10
+
+
+@pytest.mark.parametrize("having", [{0}, {0, 4}, {0, 2, 3, 5}, {1, 4, 6}])
+def test_a_batch_that_lacks_something_is_the_fault_of_all(having: set[int]) -> None:
+    """No positive label in it: who seems guilty hangs on which good rows have one, and where they are put."""
+    found = to_blame(rows(8), (), Absence(8, having))
+    assert found == (rows(8) if len(having) > 1 else ())
 
 
 @pytest.mark.parametrize("pair", [{3, 4}, {0, 31}, {15, 16}, {7, 8, 30}])

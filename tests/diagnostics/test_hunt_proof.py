@@ -171,6 +171,21 @@ def test_a_bad_input_beside_a_birth_in_the_same_operator_comes_first() -> None:
     assert "with the input and the result of log (" in cause.proof
 
 
+def test_a_birth_that_only_a_repair_brings_to_light_is_mended_too() -> None:
+    """0 / 0 mended to a number is multiplied by the silence and its logarithm taken: -inf."""
+    data = [(y, y) for _, y in regression(outputs=4)]
+    data[1][0][2] = 0
+
+    def distortion(output: Tensor, target: Tensor) -> Tensor:
+        scale = (output * target).sum(1, keepdim=True) / target.square().sum(1, keepdim=True)
+        return (scale * target).square().sum(1).log().mean()
+
+    cause = cause_of(run_of(linear(4, 4), data, distortion))
+    assert told(cause) == "loss div"
+    assert cause.healed
+    assert "the result of log (" in cause.proof
+
+
 class Attention(nn.Module):
     """Softmax by hand, with a mask of -inf that comes with the input."""
 

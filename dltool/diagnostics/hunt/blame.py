@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 MOST_SINGLES = 8
 """Candidates up to which each is tried by itself; of more, a few that lie apart are."""
@@ -11,8 +12,15 @@ PROBES = 6
 GOLDEN_RATIO = 0.6180339887498949
 
 Rows = tuple[int, ...]
-IsBad = Callable[[Sequence[int]], bool]
-"""Whether the step is bad with these rows in place and all others exchanged for good ones."""
+OTHER_SHIFTS = (1, 2, 3)
+"""Further ways to hand out the good rows: what hangs on who stands in for whom is nobody's fault."""
+
+
+class IsBad(Protocol):
+    """Whether the step is bad with these rows in place and all others exchanged for good ones."""
+
+    def __call__(self, kept: Sequence[int], shift: int = 0) -> bool:
+        """Another ``shift`` puts other good rows in their places. The same answer to the same question."""
 
 
 class OutOfTriesError(Exception):
@@ -28,8 +36,8 @@ def to_blame(everyone: Rows, suspected: Rows, is_bad: IsBad) -> Rows:
     Args:
         everyone: all rows; with them in place the step is bad.
         suspected: rows that looked bad; they are tried first.
-        is_bad: the same answer for the same rows (keep the answers: they are asked for again); good for no rows at all. May
-            raise OutOfTriesError, and then it is the suspected rows, if the step is good without them.
+        is_bad: keep its answers, they are asked for again; good for no rows at all. May raise OutOfTriesError, and then it
+            is the suspected rows, if the step is good without them.
     """
     proven = False
     try:
@@ -58,14 +66,16 @@ def _peeled(rows: Rows, is_bad: IsBad) -> Rows:
     found: Rows = ()
     while (rest := _without(rows, found)) and is_bad(rest):
         group = _smallest(rest, is_bad)
+        if not all(is_bad(group, shift) for shift in OTHER_SHIFTS):
+            group = ()  # it hung on who stood in for the others
         if not group:
-            return ()
+            return rows if not found and _is_everyones(rows, is_bad) else ()
         found += group
     return found
 
 
 def _smallest(rows: Rows, is_bad: IsBad) -> Rows:
-    """A smallest set that spoils the step, by halving; all rows where each of them is needed; () where it stays large."""
+    """A smallest set that spoils the step, by halving; all that are left where each is needed; () where it stays large."""
     while len(rows) > 1:
         left, right = rows[: len(rows) // 2], rows[len(rows) // 2 :]
         if is_bad(left):
@@ -73,14 +83,17 @@ def _smallest(rows: Rows, is_bad: IsBad) -> Rows:
         elif is_bad(right):
             rows = right
         else:
-            return _together(rows, is_bad)
+            return rows if _is_everyones(rows, is_bad) else _together(rows, is_bad)
     return rows
+
+
+def _is_everyones(rows: Rows, is_bad: IsBad) -> bool:
+    """Whether exchanging any one of them heals, for some good row in its place."""
+    return all(any(not is_bad(_without(rows, (row,)), shift) for shift in (0, *OTHER_SHIFTS)) for row in _spread(rows))
 
 
 def _together(rows: Rows, is_bad: IsBad) -> Rows:
     """Rows that spoil the step only together: neither half does (Zeller & Hildebrandt 2002, ddmin)."""
-    if not any(is_bad(_without(rows, (row,))) for row in _spread(rows)):
-        return rows
     whole, parts = len(rows), 4
     while len(rows) > 2:
         size = -(-len(rows) // min(parts, len(rows)))

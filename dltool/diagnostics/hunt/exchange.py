@@ -62,28 +62,31 @@ class Exchange:
         self._trials = trials
         self._step = step
         self._spares = spares.by_batch
-        self._known: dict[frozenset[int], bool] = {frozenset(): False, frozenset(step.everyone): True}
-        self.good = not self._try(spares.kept)
+        self._known: dict[tuple[frozenset[int], int], bool] = {}
+        self.good = not self._try(spares.kept, 0)
         """Whether the spare samples are."""
 
-    def is_bad(self, kept: Sequence[int]) -> bool:
-        """Whether the step goes bad with these in place.
+    def is_bad(self, kept: Sequence[int], shift: int = 0) -> bool:
+        """Whether the step goes bad with these in place; ``shift`` hands the others' places to other spare samples.
 
         Raises:
             OutOfTriesError: enough was tried.
         """
-        key = frozenset(kept)
+        if not kept or len(kept) == self._step.starts[-1]:
+            return bool(kept)
+        key = frozenset(kept), shift
         if key not in self._known:
-            self._known[key] = self._try(kept)
+            self._known[key] = self._try(kept, shift)
         return self._known[key]
 
-    def _try(self, kept: Sequence[int]) -> bool:
+    def _try(self, kept: Sequence[int], shift: int) -> bool:
         made = []
         given = zip(self._step.batches, self._step.layouts, self._spares, strict=True)
         for place, (batch, found, spare) in enumerate(given):
             staying = set(self._step.within(place, tuple(kept)))
             offset = 0 if spare.lender is None else found.samples
-            index = [i if i in staying else offset + spare.rows[i % len(spare.rows)] for i in range(found.samples)]
+            others = (offset + spare.rows[(i + shift) % len(spare.rows)] for i in range(found.samples))
+            index = [i if i in staying else other for i, other in enumerate(others)]
             made.append(exchanged(batch, found, index, spare.lender))
         return self._trials.is_bad(made)
 

@@ -7,14 +7,15 @@ step meets them, then births in the order in which they ran, and what was meant 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from dltool.diagnostics.hunt.blame import OutOfTriesError
 from dltool.diagnostics.hunt.minimal import earliest_needed
 from dltool.diagnostics.hunt.repairs import Repair, left_by_mend_first
-from dltool.diagnostics.hunt.traced import mending
+from dltool.diagnostics.hunt.traced import mending, trace
 from dltool.diagnostics.hunt.trials import Trials
 from dltool.probes.finite import is_allowed
 from dltool.probes.trace.record import Leaf, Suspect
@@ -22,6 +23,9 @@ from dltool.training.patrol import Caught
 
 MOST_REPEATS = 16
 """Repeats of the step that a proof may cost; with one suspect it is two, with two at most five."""
+
+MOST_ROUNDS = 3
+"""How often births that only show after a repair are added to the suspects."""
 
 ORDER = ("input", "target", "parameter", "buffer", "state")
 
@@ -31,13 +35,14 @@ class Cause:
     """The suspect that began the damage.
 
     ``proof`` says in words what was mended to heal the step, or why nothing is proven; ``healed`` whether it was.
-    ``repeats`` of the step were made.
+    ``repeats`` of the step were made; ``repeatable`` is False where the step came out good without any change.
     """
 
     suspect: Suspect
     proof: str
     healed: bool
     repeats: int
+    repeatable: bool = True
 
 
 def find_cause(caught: Caught, suspects: Sequence[Suspect]) -> Cause | None:
@@ -69,25 +74,47 @@ class _Inquiry:
         ordered = _ordered(suspects)
         uses_mending = any(suspect.operations for suspect in ordered)
         if not self._trials.is_bad(context=mending(self._caught.walk, frozenset()) if uses_mending else None):
-            return self._unproven(ordered, "repeated without any change, the step came out good")
-        groups: list[list[Suspect]] = []
+            unproven = self._unproven(ordered, "repeated without any change, the step came out good")
+            return replace(unproven, repeatable=False)
         try:
-            groups = _grouped(self._masks_last(ordered))
-            needed = earliest_needed(len(groups), lambda chosen: self._heals(_all_of(groups, chosen)))
-            if not needed:
-                return self._unproven(ordered, "no repair made the step come out good")
-            others = _all_of(groups, needed[1:])
-            first = self._first_needed(groups[needed[0]], others)
+            for _ in range(MOST_ROUNDS):
+                found = self._earliest_of(ordered)
+                if found is not None:
+                    return found
+                latent = self._latent(ordered)
+                if not latent:
+                    break
+                ordered = _ordered([*ordered, *latent])
         except OutOfTriesError:
-            return self._undecided(groups or [ordered])
+            return self._undecided(ordered)
+        return self._unproven(ordered, "no repair made the step come out good")
+
+    def _earliest_of(self, suspects: Sequence[Suspect]) -> Cause | None:
+        """None where even the repair of all of them does not heal."""
+        groups = _grouped(self._masks_last(suspects))
+        needed = earliest_needed(len(groups), lambda chosen: self._heals(_all_of(groups, chosen)))
+        if not needed:
+            return None
+        others = _all_of(groups, needed[1:])
+        first = self._first_needed(groups[needed[0]], others)
         return self._cause(first, self._story(first, groups[needed[0]], others), healed=True)
 
-    def _heals(self, suspects: Sequence[Suspect], *, partial: bool = False) -> bool:
-        repair = Repair.of(suspects, partial=partial)
+    def _latent(self, suspects: Sequence[Suspect]) -> list[Suspect]:
+        """What goes bad once all of these are repaired: 0 / 0 that was mended to a number whose logarithm is -inf."""
+        repair = Repair.of(suspects)
+        self._trials.count()
+        edit = partial(repair.edit, self._experiment)
+        again = trace(self._caught, repair.batches(self._batches), edit=edit, mend=repair.ordinals)
+        known = {o.ordinal for suspect in suspects for o in suspect.operations}
+        births = [suspect for suspect in again.suspects if suspect.operations]
+        return [suspect for suspect in births if not known & {o.ordinal for o in suspect.operations}]
+
+    def _heals(self, suspects: Sequence[Suspect], *, only_part: bool = False) -> bool:
+        repair = Repair.of(suspects, only_part=only_part)
         if repair not in self._known:
             self._known[repair] = not self._trials.is_bad(
                 repair.batches(self._batches),
-                edit=(lambda: repair.edit(self._experiment)) if repair.held else None,
+                edit=partial(repair.edit, self._experiment),
                 context=mending(self._caught.walk, repair.ordinals) if repair.ordinals else None,
             )
         return self._known[repair]
@@ -105,7 +132,7 @@ class _Inquiry:
         if leaf is None or not _could_be_mask(leaf):
             return False
         self._caught.walk.go_back(self._caught.moment)  # what the leaf holds now may be of after the step
-        return left_by_mend_first(self._experiment, leaf, self._batches) and self._heals([suspect], partial=True)
+        return left_by_mend_first(self._experiment, leaf, self._batches) and self._heals([suspect], only_part=True)
 
     def _first_needed(self, group: Sequence[Suspect], others: Sequence[Suspect]) -> Suspect:
         """Of leaves of one kind the first without whose repair the step stays bad."""
@@ -117,14 +144,13 @@ class _Inquiry:
             kept = without
         return kept[0]
 
-    def _undecided(self, groups: Sequence[Sequence[Suspect]]) -> Cause:
+    def _undecided(self, suspects: Sequence[Suspect]) -> Cause:
         """Out of tries: of what has healed so far, the smallest."""
-        everything = [suspect for group in groups for suspect in group]
-        healing = [r for r, heals in self._known.items() if heals and not r.partial]
+        healing = [r for r, heals in self._known.items() if heals and not r.only_part]
         best = min(healing, key=lambda r: len(r.given) + len(r.held) + len(r.ordinals), default=None)
         if best is None:
-            return self._unproven(everything, f"{self._trials.done} repeats were not enough")
-        first = next(suspect for suspect in everything if _is_in(suspect, best))
+            return self._unproven(suspects, f"{self._trials.done} repeats were not enough")
+        first = next(suspect for suspect in suspects if _is_in(suspect, best))
         return self._cause(first, f"with {_named(first)} and others mended, the step comes out good", healed=True)
 
     def _story(self, first: Suspect, group: Sequence[Suspect], others: Sequence[Suspect]) -> str:

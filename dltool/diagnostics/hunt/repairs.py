@@ -28,17 +28,17 @@ class Repair:
     given: tuple[Leaf, ...] = ()
     held: tuple[Leaf, ...] = ()
     ordinals: frozenset[int] = frozenset()
-    partial: bool = False
+    only_part: bool = False
 
     @classmethod
-    def of(cls, suspects: Sequence[Suspect], *, partial: bool = False) -> Repair:
-        """Of all these at once; with ``partial`` a part of each leaf's bad values stays (see ``mend_first``)."""
+    def of(cls, suspects: Sequence[Suspect], *, only_part: bool = False) -> Repair:
+        """Of all these at once; with ``only_part`` some of each leaf's bad values stay (see ``mend_first``)."""
         leaves = [suspect.leaf for suspect in suspects if suspect.leaf is not None]
         return cls(
             given=tuple(leaf for leaf in leaves if leaf.kind in {"input", "target"}),
             held=tuple(leaf for leaf in leaves if leaf.kind in {"parameter", "buffer", "state"}),
             ordinals=frozenset(o.ordinal for suspect in suspects for o in suspect.operations),
-            partial=partial,
+            only_part=only_part,
         )
 
     @torch.no_grad()
@@ -57,7 +57,7 @@ class Repair:
 
     @property
     def _fill(self) -> Fill:
-        return mend_first if self.partial else mend_all
+        return mend_first if self.only_part else mend_all
 
 
 def mend_all(values: Tensor, stand_ins: Tensor) -> Tensor:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from dltool.diagnostics.hunt.rows import layout
 from dltool.probes.trace.record import Leaf, Suspect
 from dltool.probes.trace.suspects import only_moved, suspects
 from dltool.probes.trace.tracer import Tracer
-from dltool.training.experiment import Experiment
+from dltool.training.experiment import Batch, Experiment
 from dltool.training.patrol import Caught
 from dltool.training.placement import samples_in
 from dltool.training.symptoms import Symptoms, names_of_updated, state_of
@@ -40,11 +41,23 @@ class Traced:
         return self.reproduced and not matters and only_moved(self.tracer.operations, self.sinks)
 
 
-def trace(caught: Caught) -> Traced:
-    """Repeat the step that was caught, traced; the walk is left where the repeat ended."""
+def trace(
+    caught: Caught,
+    batches: Sequence[Batch] | None = None,
+    *,
+    edit: Callable[[], object] | None = None,
+    mend: frozenset[int] = frozenset(),
+) -> Traced:
+    """Repeat the step that was caught, traced; the walk is left where the repeat ended.
+
+    With other ``batches``, after an ``edit`` or with operators mended it is a repaired step, whose new births were latent.
+    """
     walk, experiment = caught.walk, caught.walk.experiment
-    tracer = Tracer(experiment.model, samples=samples_in(caught.batches[-1].target))
-    taken = walk.repeat(caught.moment, caught.batches, context=_tracing(tracer, walk))
+    found_layout = layout(caught.batches[-1])
+    samples = samples_in(caught.batches[-1].target) if found_layout is None else found_layout.samples
+    tracer = Tracer(experiment.model, samples=samples, mend=mend)
+    given = caught.batches if batches is None else batches
+    taken = walk.repeat(caught.moment, given, context=_tracing(tracer, walk), edit=edit)
     sinks = tuple(dict.fromkeys(_sinks(experiment, tracer, taken.symptoms)))
     found = suspects(
         tracer.operations,

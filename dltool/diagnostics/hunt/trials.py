@@ -37,6 +37,16 @@ class Trials:
         self.most = most
         self.done = 0
 
+    def count(self) -> None:
+        """One more repeat is about to be made.
+
+        Raises:
+            OutOfTriesError: there were enough.
+        """
+        if self.done == self.most:
+            raise OutOfTriesError
+        self.done += 1
+
     def is_bad(
         self,
         batches: Sequence[Batch] | None = None,
@@ -49,9 +59,7 @@ class Trials:
         Raises:
             OutOfTriesError: there were enough.
         """
-        if self.done == self.most:
-            raise OutOfTriesError
-        self.done += 1
+        self.count()
         given = self._caught.batches if batches is None else batches
         taken = self._caught.walk.repeat(self._caught.moment, given, context=context, edit=edit)
         return level(taken.symptoms) <= self._level

@@ -89,7 +89,11 @@ def mended_birth(ran: Ran, output: Tensor) -> Tensor:
         return output
     took = [taken for taken in ran.taken.values() if taken.bad is not None]
     born = _where_born(ran, output, bad, took)
-    return mended(output, 1.0) if born is None else torch.where(born, mended(output, 1.0), output)
+    if born is not None:
+        return torch.where(born, mended(output, 1.0), output)
+    reentered = ran.reenters and ran.node is not None
+    passed_on = any(isinstance(source, int) for taken in took for source in taken.sources)
+    return output if passed_on and not reentered else mended(output, 1.0)
 
 
 def _passed_on(ran: Ran) -> Sequence[Taken]:
