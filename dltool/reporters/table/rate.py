@@ -98,7 +98,7 @@ def rate_decades(page: Page) -> Iterator[RenderableType]:
     section = page.measured.get(LrDecades)
     if section is None or not section.decades:
         return
-    table = _table("rates from", "change in the ladder", "best tried", "loss then", "verdict", left=4)
+    table = _table("rates from", "in ladder", "best tried", "loss then", "verdict", left=4)
     for row in section.decades:
         table.add_row(
             f"{row.low:g}",
@@ -107,7 +107,7 @@ def rate_decades(page: Page) -> Iterator[RenderableType]:
             "" if row.trial_loss is None else significant(row.trial_loss),
             said(row.verdict, _style(row.verdict)),
         )
-    yield heading("By decade", page.width, page.sign)
+    yield heading("By decade", page.width, page.sign, "in ladder: how the loss changed")
     yield indented(table)
     yield ""
 
@@ -117,7 +117,7 @@ def rate_trials(page: Page) -> Iterator[RenderableType]:
     section, answer = page.measured.get(LrTrials), page.measured.get(LrAnswer)
     if section is None or answer is None or not section.trials:
         return
-    table = _table("rate", "steps", "loss then", "of the best gain", "because", left=4)
+    table = _table("rate", "steps", "loss then", "of best gain", "because", left=4)
     for trial in sorted(section.trials, key=lambda t: (t.steps, t.stage, t.lr)):
         table.add_row(
             short(trial.lr), f"{trial.steps:,}", significant(trial.loss), _worth(trial), said(trial.origin, QUIET_STYLE)
