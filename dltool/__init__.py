@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from dltool.core.finding import Check, Finding, Severity, Where
     from dltool.core.measurements import Measurements
     from dltool.core.report import Report
+    from dltool.diagnostics.init_stats import InitStatsOptions
+    from dltool.diagnostics.init_stats import run as init_stats
+    from dltool.diagnostics.lr_find import LrFindOptions
+    from dltool.diagnostics.lr_find import run as lr_find
     from dltool.diagnostics.nan_hunt import NanHuntOptions
     from dltool.diagnostics.nan_hunt import run as nan_hunt
     from dltool.diagnostics.train import TrainOptions
@@ -29,6 +33,8 @@ __all__ = [
     "DltoolError",
     "FactoryResult",
     "Finding",
+    "InitStatsOptions",
+    "LrFindOptions",
     "Measurements",
     "NanHuntOptions",
     "OutputError",
@@ -40,6 +46,8 @@ __all__ = [
     "UserError",
     "Where",
     "__version__",
+    "init_stats",
+    "lr_find",
     "nan_hunt",
     "train",
 ]
@@ -50,6 +58,8 @@ _HOMES = {
     "DltoolError": "dltool.core.errors:DltoolError",
     "FactoryResult": "dltool.specs.factory:FactoryResult",
     "Finding": "dltool.core.finding:Finding",
+    "InitStatsOptions": "dltool.diagnostics.init_stats:InitStatsOptions",
+    "LrFindOptions": "dltool.diagnostics.lr_find:LrFindOptions",
     "Measurements": "dltool.core.measurements:Measurements",
     "NanHuntOptions": "dltool.diagnostics.nan_hunt:NanHuntOptions",
     "OutputError": "dltool.core.errors:OutputError",
@@ -60,6 +70,8 @@ _HOMES = {
     "TrainOptions": "dltool.diagnostics.train:TrainOptions",
     "UserError": "dltool.core.errors:UserError",
     "Where": "dltool.core.finding:Where",
+    "init_stats": "dltool.diagnostics.init_stats:run",
+    "lr_find": "dltool.diagnostics.lr_find:run",
     "nan_hunt": "dltool.diagnostics.nan_hunt:run",
     "train": "dltool.diagnostics.train:run",
 }
