@@ -19,7 +19,8 @@ BACK = replace(LEVEL, start="z", end="a")
 GROWTH = SignalGrowth(forward=LEVEL, backward=BACK, samples=512, variance_ratio=1.0)
 LAYER = InitLayer(
     name="a", kind="Linear", depth=0, call=0, role="weights", activation=None, output_shape=(4,), parameters=20,
-    trainable=True, is_output=False, inside=None, mean=0.0, std=1.0, signal_std=1.0, gradient_norm=1.0, weight_gradient_norm=1.0,
+    trainable=True, is_output=False, inside=None, mean=0.0, std=1.0, signal_std=1.0, gradient_norm=1.0,
+    weight_gradient_norm=1.0,
 )  # fmt: skip
 EVERY = (VanishingActivations, ExplodingActivations, VanishingGradientsAtInit, ExplodingGradientsAtInit)
 
