@@ -23,6 +23,7 @@ from dltool.specs.load import load
 from dltool.specs.schema.train import Train
 from dltool.training.experiment import Experiment, Nested, TrainSettings
 from dltool.training.failure import explain
+from dltool.training.untouched import untouched
 
 SPEC_SUFFIXES = (".yaml", ".yml")
 
@@ -193,7 +194,8 @@ def _criterion(
     if "loss" in given:
         criterion = factory_criterion(given["loss"])
         try:
-            criterion(output, target)
+            with untouched(criterion, model):
+                criterion(output, target)
         except UserError:
             raise
         except Exception as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Tensor
-
-from dltool.core.measured.hunt import LayerGrowth, LeadUp
+from dltool.core.measured.hunt import LEAP, LayerGrowth, LeadUp
+from dltool.training.gradient_watch import Norms
 from dltool.training.walk import Taken, Walk
 
 MOST_STEPS = 32
@@ -17,22 +17,22 @@ MOST_LAYERS = 5
 
 
 class History:
-    """The last good steps of a walk: three numbers and a vector of norms each."""
+    """The last good steps of a walk: their numbers, and their gradients where those are few."""
 
     def __init__(self, walk: Walk) -> None:
         self._watch = walk.gradients
-        self._steps: deque[tuple[Taken, Tensor | None, Sequence[Tensor]]] = deque(maxlen=MOST_STEPS)
+        self._steps: deque[tuple[Taken, Norms | None]] = deque(maxlen=MOST_STEPS)
 
     def add(self, taken: Taken) -> None:
         """One more good step, right after it was taken."""
-        self._steps.append((taken, self._watch.norms, self._watch.present))
+        self._steps.append((taken, self._watch.norms))
 
     def before(self, step: int) -> LeadUp:
         """The steps before ``step``; whatever came after is forgotten."""
         while self._steps and self._steps[-1][0].info.step >= step:
             self._steps.pop()
-        losses = tuple(taken.loss for taken, _, _ in self._steps)
-        norms = tuple(taken.gradient_norm for taken, _, _ in self._steps)
+        losses = tuple(taken.loss for taken, _ in self._steps)
+        norms = tuple(taken.gradient_norm for taken, _ in self._steps)
         growing, ratio = max(growth(losses), growth(norms))
         return LeadUp(
             first_step=self._steps[0][0].info.step if self._steps else step,
@@ -45,18 +45,27 @@ class History:
 
     def _growing_layers(self, steps: int) -> tuple[LayerGrowth, ...]:
         """Those whose gradients grew most over the last ``steps`` steps."""
-        last = list(self._steps)[-steps - 1 :] if steps else []
-        if not last or any(norms is None or present != last[0][2] for _, norms, present in last):
+        last = [norms for _, norms in list(self._steps)[-steps - 1 :] if norms is not None] if steps else []
+        if not last or any(norms.parameters != last[0].parameters for norms in last):
             return ()
-        rows = [norms.tolist() for _, norms, _ in last if norms is not None]
-        series = dict(zip(self._watch.names(last[0][2]), zip(*rows, strict=True), strict=True))
+        rows = [norms.tolist() for norms in last]
+        series = dict(zip(self._watch.names(last[0].parameters), zip(*rows, strict=True), strict=True))
         grown = {name: norms for name, norms in series.items() if 0 < norms[0] < norms[-1]}
         fastest = sorted(grown, key=lambda name: grown[name][0] / grown[name][-1])[:MOST_LAYERS]
         return tuple(LayerGrowth(parameter=name, norms=grown[name]) for name in fastest)
 
 
 def growth(values: Sequence[float]) -> tuple[int, float]:
-    """For how many steps in a row, up to the last, the values kept growing, and by what factor a step (geometric mean)."""
+    """For how many steps, up to the last, the values grew, and by what factor a step (geometric mean).
+
+    Without a break; or, where the last one has leapt far above the smallest, since that one. A norm that overflowed counts
+    as the largest number.
+    """
+    values = [min(value, sys.float_info.max) for value in values]
+    positive = [value for value in values if value > 0]
+    if positive and values[-1] >= LEAP * min(positive):
+        steps = len(values) - 1 - max(i for i, value in enumerate(values) if value == min(positive))
+        return steps, (values[-1] / min(positive)) ** (1 / steps)
     steps = 0
     for before, after in reversed(list(pairwise(values))):
         if not 0 < before < after < math.inf:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dltool.core.measurements import Section
+
+STEADY_STEPS = 3
+STEADY_GROWTH = 10.0
+LEAP = 1e4
+"""Growth that no healthy step is followed by: gradient norms of one run differ by two to three orders of magnitude."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +71,9 @@ class LayerGrowth:
 class LeadUp(Section):
     """Loss and gradient norms of the last good steps, oldest first, ending with the step before the bad one.
 
-    ``growing_steps`` is for how many of them in a row, up to the last, the total gradient norm (or the loss) kept growing by
-    ``growth_ratio`` a step (geometric mean); 0 where it did not. ``layers`` are those that grew fastest, fastest first.
+    ``growing_steps`` is for how many of them, up to the last, the total gradient norm (or the loss) grew by
+    ``growth_ratio`` a step (geometric mean): without a break, or since it was smallest where it has leapt far above that; 0
+    where it did not. ``layers`` are those that grew fastest, fastest first.
     """
 
     key: ClassVar[str] = "lead_up"
@@ -77,6 +84,16 @@ class LeadUp(Section):
     growing_steps: int
     growth_ratio: float
     layers: tuple[LayerGrowth, ...] = ()
+
+    @property
+    def diverging(self) -> bool:
+        """Whether the run was on its way out of range: steady growth to the tenfold, or a leap.
+
+        By chance a norm grows three times running in one run of six; tenfold in all is well above the spread of a healthy
+        run's gradient norms.
+        """
+        total = self.growing_steps * math.log(max(self.growth_ratio, 1.0))
+        return total >= math.log(LEAP) or (self.growing_steps >= STEADY_STEPS and total >= math.log(STEADY_GROWTH))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from typing import Any
 from dltool.core.measurements import NonFiniteEvent
 from dltool.diagnostics.hunt.fixes import HALVES, clipped, in_float32, slowed, with_eps
 from dltool.diagnostics.hunt.rows import Layout, alike, exchanged, layout, same_rows
-from dltool.diagnostics.hunt.samples import diverged
 from dltool.training.experiment import Batch, Experiment
 from dltool.training.patrol import Caught
 
@@ -61,7 +60,7 @@ def cures(caught: Caught, event: NonFiniteEvent) -> list[Cure]:
     others = [*_without_samples(caught, event), *_larger_eps(experiment, event, groups)]
     if _is_half(experiment, event):
         others.append(Cure("float32 instead of half precision", lambda: in_float32(experiment), late=True))
-    return [*tamed, *others] if diverged(caught) else [*others, *tamed]
+    return [*tamed, *others] if caught.lead_up.diverging else [*others, *tamed]
 
 
 def _without_samples(caught: Caught, event: NonFiniteEvent) -> Iterator[Cure]:

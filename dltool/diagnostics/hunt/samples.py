@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,9 +20,6 @@ MOST_REPEATS = 100
 """Repeats of the step that the search may cost: 20 of a large step, up to 100 of a small one."""
 SMALL_STEP = 10**7
 """Parameters and input values that may be passed in all the repeats beyond the fewest."""
-GROWING_STEPS = 3
-GROWTH = 10.0
-"""Gradients that grew for so many steps, by this factor in all, grew out of range: no sample did it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ def responsible(caught: Caught, cause: Cause) -> Responsible | None:
     Where exchanging any one sample heals (labels that are all ignored, a batch that is constant) it is all of them. The step
     is repeated at most ``most_repeats`` times; the walk is back at ``caught.moment`` afterwards.
     """
-    if not cause.repeatable or (diverged(caught) and not _was_delivered(cause)):
+    if not cause.repeatable or (caught.lead_up.diverging and not _was_delivered(cause)):
         return None
     trials = Trials(caught, most_repeats(caught.walk.experiment, caught.batches))
     try:
@@ -54,14 +50,6 @@ def responsible(caught: Caught, cause: Cause) -> Responsible | None:
         return None
     finally:
         caught.walk.go_back(caught.moment)
-
-
-def diverged(caught: Caught) -> bool:
-    """Whether gradients (or the loss) had grown for steps before."""
-    lead = caught.lead_up
-    if lead.growing_steps < GROWING_STEPS:
-        return False
-    return not lead.growing_steps * math.log(max(lead.growth_ratio, 1.0)) < math.log(GROWTH)
 
 
 def most_repeats(experiment: Experiment, batches: Sequence[Batch]) -> int:

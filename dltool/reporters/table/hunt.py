@@ -19,8 +19,6 @@ BARS = 24
 MOST_BATCHES = 12
 MOST_RUNS = 12
 MOST_LAYERS = 3
-FEWEST_GROWING = 3
-"""Steps in a row that make a growth: one or two are noise."""
 
 
 def hunt(page: Page) -> Iterator[RenderableType]:
@@ -60,7 +58,7 @@ def _led_up(lead_up: LeadUp, page: Page) -> Iterator[tuple[str, Text]]:
     yield "loss", said(_series(lead_up.losses, page))
     if lead_up.gradient_norms:
         yield "gradient", said(_series(lead_up.gradient_norms, page))
-    if lead_up.growing_steps >= FEWEST_GROWING:
+    if lead_up.diverging:
         shown = lead_up.layers if page.verbose else lead_up.layers[:MOST_LAYERS]
         for index, layer in enumerate(shown):
             yield "fastest" if index == 0 else "", said(f"{_series(layer.norms, page)}  {layer.parameter}")
@@ -68,7 +66,7 @@ def _led_up(lead_up: LeadUp, page: Page) -> Iterator[tuple[str, Text]]:
 
 def _growth(lead_up: LeadUp, last: int) -> str:
     steps = f"step {last:,}" if last == lead_up.first_step else f"steps {lead_up.first_step:,} to {last:,}"
-    if lead_up.growing_steps < FEWEST_GROWING:
+    if not lead_up.diverging:
         return f"{steps}: nothing grew towards it"
     return (
         f"{steps}: growing {trimmed(lead_up.growth_ratio)}-fold a step for the last {plural(lead_up.growing_steps, 'step')}"

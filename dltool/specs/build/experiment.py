@@ -41,6 +41,7 @@ from dltool.training.experiment import (
     TrainSettings,
 )  # fmt: skip
 from dltool.training.modes import evaluating
+from dltool.training.untouched import untouched
 
 CHECKED_SAMPLES = 4
 
@@ -288,7 +289,7 @@ def try_model(model: nn.Module, value: Nested) -> Nested:
     """The model's output in eval mode, with every module's mode and the random state put back.
 
     Gradients are on: a model or its loss may take some itself (a gradient penalty). The model gets a copy: it may write
-    into its input, and the batches are those of the run.
+    into its input, and the batches are those of the run. What it counts or caches is as before.
     """
-    with evaluating(model), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+    with untouched(model), evaluating(model), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         return model(transform(value, torch.clone))

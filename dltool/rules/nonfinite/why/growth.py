@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from dltool.rules.nonfinite.why.case import Case
@@ -10,23 +9,16 @@ from dltool.rules.nonfinite.why.cures import calmer
 from dltool.rules.nonfinite.why.explanation import Explanation
 from dltool.rules.nonfinite.why.words import listed, number
 
-STEPS = 3
-"""By chance a norm grows three times running in one run of six; with the factor below that is no noise."""
-
-FACTOR = 10.0
-"""In all, over those steps: an order of magnitude, well above the spread of a healthy run's gradient norms."""
-
 
 def grew(case: Case) -> str | None:
     """The growth in words; None where there was none to speak of."""
     lead = case.lead_up
-    if lead is None or not lead.growing_steps >= STEPS:
-        return None
-    if not (math.isnan(lead.growth_ratio) or lead.growth_ratio ** min(lead.growing_steps, 300) >= FACTOR):
+    if lead is None or not lead.diverging:
         return None
     layers = [layer.parameter for layer in lead.layers[:3]]
     fastest = f" (fastest {listed(layers)})" if layers else ""
-    return f"gradients had grown {number(lead.growth_ratio)}-fold a step for {lead.growing_steps} steps{fastest}"
+    steps = f"for {lead.growing_steps} steps" if lead.growing_steps > 1 else "in the step before"
+    return f"gradients had grown {number(lead.growth_ratio)}-fold a step {steps}{fastest}"
 
 
 def with_growth(case: Case, found: Explanation) -> Explanation:
