@@ -9,7 +9,7 @@ from hunt_report import EVENT, finding, hunted, passed, report
 from rich.cells import cell_len
 
 from dltool.core.measured.hunt import BadInput, BadInputs, StepsRun
-from dltool.core.measurements import Measurements, TensorFacts
+from dltool.core.measurements import Measurements, NonFinite, TensorFacts
 from dltool.reporters.base import Detail, Look
 from dltool.reporters.table.birth import tensor
 from dltool.reporters.table.page import Page
@@ -74,6 +74,26 @@ def test_a_finding_of_another_family_takes_nothing_from_the_event():
     assert EVENT.code is not None
     assert EVENT.code not in text
     assert "replay" not in text
+
+
+def test_a_cure_that_the_advice_tells_is_not_told_twice():
+    told = replace(finding(), advice=("without sample 5: tried, and all 50 steps stayed finite",))
+    text = TableReporter(Look(width=80)).render(replace(hunted(fixes=True), findings=(told,)))
+    assert text.count("without sample 5") == 1
+    assert "the gradient norm clipped at 1: bad again after 0 steps" in text
+
+
+def test_a_long_word_is_folded_not_cut():
+    long = replace(finding(), advice=("torch.nn.utils.clip_grad_norm_(model.parameters(),1.0)",))
+    text = TableReporter(Look(width=60)).render(replace(hunted(), findings=(long,)))
+    assert "clip_grad_norm_(model.parameters(),1.0)" in text.replace("\n", "").replace(" ", "")
+
+
+def test_a_scalar_has_no_index():
+    event = replace(EVENT, index=(), output=TensorFacts(shape=(), dtype="float32", positive_inf=1))
+    measured = Measurements([NonFinite(events=(event,))]).to_dict()
+    text = TableReporter(Look(width=80)).render(replace(hunted(), measurements=measured))
+    assert "float32 scalar, 1 inf: div(0.0312, 0)" in text
 
 
 def test_a_page_without_a_trace_shows_what_is_known():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
@@ -33,17 +33,18 @@ def birth(event: NonFiniteEvent, page: Page) -> Iterator[tuple[str, Text]]:
     for index, taken in enumerate(event.inputs[:MOST_INPUTS]):
         yield "took" if index == 0 else "", said(tensor(taken, page))
     if event.output is not None:
-        at = f" at [{', '.join(map(str, event.index))}]" if event.index is not None else ""
+        at = f" at [{', '.join(map(str, event.index))}]" if event.index else ""
         yield "gave", said(f"{tensor(event.output, page)}{at}{_computed(event)}")
     if page.verbose:
         yield from _details(event)
 
 
-def proof(event: NonFiniteEvent, page: Page) -> Iterator[tuple[str, Text]]:
-    """What shows that this is the cause, which cures were tried, and how to repeat the step."""
+def proof(event: NonFiniteEvent, advice: Sequence[str], page: Page) -> Iterator[tuple[str, Text]]:
+    """What shows that this is the cause, which cures were tried that ``advice`` does not tell, how to repeat the step."""
     if event.proof is not None:
         yield "proof", said(event.proof)
     trials = page.measured[FixTrials].trials if FixTrials in page.measured else ()
+    trials = tuple(trial for trial in trials if not any(text.startswith(trial.fix) for text in advice))
     for index, trial in enumerate(trials):
         sign, style = (page.sign.good, GOOD_STYLE) if trial.healed else (page.sign.error, "red")
         outcome = f"{'finite for' if trial.healed else 'bad again after'} {plural(trial.steps, 'step')}"

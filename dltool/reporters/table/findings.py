@@ -47,7 +47,7 @@ def _rows(finding: Finding, cause: Finding | None, page: Page) -> Iterator[tuple
     for index, advice in enumerate(finding.advice):
         yield "fix" if index == 0 else "or", said(advice, "green")
     if event is not None:
-        yield from proof(event, page)
+        yield from proof(event, finding.advice, page)
     if page.verbose:
         yield from numbers("evidence", finding.evidence)
         yield from numbers("limit", finding.limit)

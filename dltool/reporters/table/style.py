@@ -75,7 +75,7 @@ def facts(rows: Iterable[tuple[str, Text]]) -> Padding:
     """Labels in a dim column, what they say beside them, wrapped to hang under itself."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style=QUIET_STYLE, no_wrap=True, min_width=LABEL_WIDTH)
-    table.add_column()
+    table.add_column(overflow="fold")
     for label, text in rows:
         table.add_row(label, text)
     return indented(table)
