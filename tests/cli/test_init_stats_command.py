@@ -1,6 +1,8 @@
 """``dltool init-stats`` from words to page and report."""
 
 import json
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -90,3 +92,11 @@ def test_findings_decide_the_exit_code(spec, capsys):
     words = ["init-stats", spec, "model.init={constant: {val: 0.1}}"]
     assert main(words) == 1
     assert "symmetric-units" in capsys.readouterr().out
+
+
+def test_the_published_schema_knows_the_sections_of_this_command(report):
+    written = subprocess.run(
+        [sys.executable, "-m", "dltool", "schema", "--report"], capture_output=True, check=True, text=True
+    ).stdout
+    jsonschema.validate(report, json.loads(written))
+    assert set(report["measurements"]) <= set(json.loads(written)["properties"]["measurements"]["properties"])
