@@ -91,6 +91,9 @@ def bytes_of(batches: Sequence[Batch]) -> int:
 
 def copied(batch: Batch) -> Batch:
     """A copy of its tensors that share memory where they do: an autoencoder's target is its input."""
+    given, target = batch
+    if isinstance(given, Tensor) and isinstance(target, Tensor) and _memory(given) != _memory(target):
+        return Batch(given.detach().clone(), target.detach().clone())
     found = {id(tensor): tensor for tensor in tensors(tuple(batch))}
     users = Counter(_memory(tensor) for tensor in found.values())
     memory: dict[int | None, Tensor] = {}

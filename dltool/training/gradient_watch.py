@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C import _len_torch_dispatch_stack
+from torch._utils import _flatten_dense_tensors
 from torch.utils._python_dispatch import _disable_current_modes
 
 from dltool.probes.finite import has_nan, is_finite
 from dltool.training.experiment import Experiment
 from dltool.training.observer import Observer, StepInfo
 from dltool.training.symptoms import names_of_updated
+
+MOST_FLAT = 2**17
+"""Up to so many elements it is quicker to put all gradients side by side than to take the norm of each."""
+
+
+class Norms(NamedTuple):
+    """The norm of each gradient of a step, worked out when it is asked for."""
+
+    parameters: Sequence[Tensor]
+    kept: Tensor
+    """All gradients one after the other, or the norm of each."""
+    flat: bool
+
+    def tolist(self) -> list[float]:
+        """In the order of ``parameters``."""
+        if not self.flat:
+            values: list[float] = self.kept.tolist()
+            return values
+        parts = self.kept.split([parameter.numel() for parameter in self.parameters])  # type: ignore[no-untyped-call]
+        return [norm.item() for norm in torch._foreach_norm(parts)]  # noqa: SLF001
 
 
 class GradientWatch(Observer):
@@ -23,28 +46,47 @@ class GradientWatch(Observer):
         self._parameters = tuple(self._names)
         self._clamps = experiment.settings.clip_value is not None
         self._scaler = experiment.scaler
+        self._plain = all(parameter.element_size() >= 4 for parameter in self._parameters)
+        self._small = len({p.dtype for p in self._parameters}) == 1 and sum(map(Tensor.numel, self._parameters)) <= MOST_FLAT
         self.clear()
 
     def clear(self) -> None:
         """Before a step: nothing is known."""
         self.total = math.nan
         """Norm over all gradients."""
-        self.norms: Tensor | None = None
-        """The norm of each gradient, for the parameters ``present``."""
-        self.present: Sequence[Tensor] = ()
+        self.norms: Norms | None = None
         self._bad: list[tuple[str, Tensor]] = []
 
     def backward_end(self, info: StepInfo) -> None:  # noqa: ARG002 - the hook's signature
         """One synchronisation; a norm that is not finite is looked into."""
-        self.present = [parameter for parameter in self._parameters if parameter.grad is not None]
-        if not self.present:
+        if _len_torch_dispatch_stack():  # a look at the gradients is no part of a step that is traced
+            with _disable_current_modes():
+                self._measure()
+        else:
+            self._measure()
+
+    def _measure(self) -> None:
+        given = [parameter.grad for parameter in self._parameters]
+        grads = [grad for grad in given if grad is not None]
+        if not grads:
             return
-        with _disable_current_modes():  # a look at the gradients is no part of the step that is traced
-            given = [_numbers(parameter.grad) for parameter in self.present if parameter.grad is not None]
-            self.norms = torch.stack(torch._foreach_norm(given))  # noqa: SLF001
-            self.total = torch.linalg.vector_norm(self.norms).item()
-            if not math.isfinite(self.total):
-                self._bad = self._look()
+        present = self._parameters
+        if len(grads) < len(given):
+            present = tuple(parameter for parameter in present if parameter.grad is not None)
+        self.norms = self._norms(present, grads)
+        self.total = torch.linalg.vector_norm(self.norms.kept).item()
+        if not math.isfinite(self.total):
+            self._bad = self._look()
+
+    def _norms(self, parameters: Sequence[Tensor], grads: list[Tensor]) -> Norms:
+        if self._plain:
+            try:
+                if self._small:
+                    return Norms(parameters, _flatten_dense_tensors(grads), flat=True)  # type: ignore[no-untyped-call]
+                return Norms(parameters, torch.stack(torch._foreach_norm(grads)), flat=False)  # noqa: SLF001
+            except (NotImplementedError, RuntimeError):  # there are sparse ones among them
+                self._plain = False
+        return Norms(parameters, torch.stack(torch._foreach_norm([_numbers(grad) for grad in grads])), flat=False)  # noqa: SLF001
 
     def bad(self) -> list[tuple[str, Tensor]]:
         """Gradients that are not finite, by name; an Inf does not count where clipping by value takes it away."""

@@ -87,7 +87,10 @@ class Patrol:
     ) -> None:
         self.walk = Walk(experiment)
         self.start = self.walk.moment()
-        self.every = pace(self.walk, self.start) if snapshot_every is None else snapshot_every
+        self.every = snapshot_every or 1
+        """Steps between two copies; where they follow from sizes, they do so after the first step: it makes the optimizer's
+        state."""
+        self._paced = snapshot_every is not None
         self.stopped: StopReason | None = None
         self._progress = progress or Silent()
         self._stop = stop or StopFlag()
@@ -167,6 +170,8 @@ class Patrol:
         if seen:
             return self._search(self.walk.step - 1, seen, None)
         self._keep(moment)
+        if not self._paced:
+            self._paced, self.every = True, pace(self.walk, moment)
         return None
 
     def _keep(self, good: Moment) -> None:

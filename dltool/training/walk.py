@@ -26,7 +26,7 @@ from dltool.training.placement import place_model, samples_in
 from dltool.training.running import EpochMean
 from dltool.training.schedule import after_epoch, after_step, run_length
 from dltool.training.step import Stepper
-from dltool.training.symptoms import Ignoring, Symptoms, symptoms_of
+from dltool.training.symptoms import NONE, Ignoring, Symptoms, symptoms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +208,8 @@ class Walk:
 
     def _look(self, loss: float, error: UserError | None, *, skipped: bool, closely: bool) -> Symptoms:
         raised, lost = error is not None, error is None and not math.isfinite(loss)
+        if not (raised or lost or closely or skipped or self.gradients.bad()):
+            return NONE
         grads = self.gradients.bad_though_unscaled() if skipped else self.gradients.bad()
         bad = tuple(name for name, grad in grads if self.ignoring.counts("gradients", name, grad))
         if not closely:

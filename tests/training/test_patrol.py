@@ -320,8 +320,9 @@ def test_memory_is_bounded_and_told() -> None:
 
 def test_snapshots_come_at_most_16_steps_apart_and_oftener_where_a_step_is_long() -> None:
     def every(model: nn.Module, samples: int, features: int) -> int:
-        toy = experiment(model=model, data=blobs(samples, features), batch_size=samples, epochs=1)
+        toy = experiment(model=model, data=blobs(samples, features), batch_size=samples, epochs=2)
         with Patrol(toy) as patrol:
+            assert patrol.next() is None
             return patrol.every
 
     narrow = nn.Sequential(*(nn.Linear(5, 5) for _ in range(30)), nn.Linear(5, 3))
