@@ -13,7 +13,7 @@ from dltool.training.progress import Progress
 from dltool.training.stop import StopFlag
 
 WORTH_TELLING_S = 2.0
-TRIAL = 64
+TRIAL = 32
 TICK_S = 0.1
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dltool.probes.gradcheck.affine import Deltas, deltas_of
+from dltool.probes.gradcheck.affine import Deltas, deltas_of, moves_of
 from dltool.probes.gradcheck.onward import deltas_onward, onward
 from dltool.probes.gradcheck.point import Point
 from dltool.probes.gradcheck.replay import Call, Recording, Replay, forward_as, record_values
@@ -188,13 +188,13 @@ class Ways:
         calls, (path, _, own) = self._calls(name), name.rpartition(".")
         if len(calls) != 1 or not calls[0].args or calls[0].what._forward_hooks:  # noqa: SLF001 - hooks would see it twice
             return None
-        further = onward(self.recording, calls[0])
-        if further:
-            way = self._tried(path, name, [*calls, *further], deltas_onward(own, calls[0], *further))
-            if way is not None:
-                return way
-        deltas = deltas_of(calls[0].what, own, calls[0].args[0], calls[0].output)
-        return None if deltas is None else self._tried(path, name, calls, deltas)
+        moves = moves_of(calls[0].what, own, calls[0].args[0], calls[0].output)
+        if moves is None:
+            return None
+        further = [*calls, *onward(self.recording, calls[0])]
+        deltas = deltas_onward(moves, further) if len(further) > 1 else None
+        way = None if deltas is None else self._tried(path, name, further, deltas)
+        return way or self._tried(path, name, calls, deltas_of(calls[0].what, moves, calls[0].output))
 
     def _tried(self, path: str, name: str, calls: list[Call], deltas: Deltas) -> ThroughOutput | None:
         """The way through the output of the last of ``calls``, if it proves right."""

@@ -1,4 +1,4 @@
-"""From a linear layer through an activation into the next linear layer: one unit changes, so only its share is computed."""
+"""From a layer through an activation into the next linear layer: one unit changes, so only its share is computed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dltool.probes.gradcheck.affine import Deltas
+from dltool.probes.gradcheck.affine import Deltas, Moves, as_units
 from dltool.probes.gradcheck.replay import Call, Recording
 
 ELEMENTWISE: tuple[type[nn.Module], ...] = (
@@ -31,15 +31,19 @@ ELEMENTWISE: tuple[type[nn.Module], ...] = (
 
 
 def onward(recording: Recording, call: Call) -> list[Call]:
-    """The calls of the activation and the linear layer that take nothing but the output of ``call``; empty where none do."""
-    if type(call.what) is not nn.Linear:
+    """The calls that take nothing but the output of ``call``: an activation, perhaps a flattening, and a linear layer.
+
+    Empty where that is not what follows.
+    """
+    following = sorted((c for c in recording.calls if c.start > call.end and not c.inner), key=lambda c: c.start)[:3]
+    kinds = [type(c.what) for c in following]
+    flattened = nn.Flatten in kinds[1:2]
+    following = following[: 3 if flattened else 2]
+    shapes = flattened or type(call.what) is nn.Linear
+    if not shapes or len(following) < 2 or kinds[0] not in ELEMENTWISE or type(following[-1].what) is not nn.Linear:
         return []
-    following = sorted((c for c in recording.calls if c.start > call.end and not c.inner), key=lambda c: c.start)[:2]
-    if [type(c.what) in ELEMENTWISE for c in following] != [True, False] or type(following[1].what) is not nn.Linear:
-        return []
-    takers = zip((call, following[0]), following, strict=True)
-    taken = all(_once(recording, after) and _hands_over(before, after) for before, after in takers)
-    return following if taken else []
+    takers = zip((call, *following[:-1]), following, strict=True)
+    return following if all(_once(recording, after) and _hands_over(before, after) for before, after in takers) else []
 
 
 def _once(recording: Recording, call: Call) -> bool:
@@ -52,18 +56,19 @@ def _hands_over(before: Call, after: Call) -> bool:
     return isinstance(given, Tensor) and given.shape == before.output.shape and bool(torch.equal(given, before.output))
 
 
-def deltas_onward(name: str, call: Call, activation: Call, last: Call) -> Deltas:
-    """How elements of the weight or bias (``name``) of the layer of ``call`` change the output of ``last``."""
-    features = call.what.in_features
-    columns = call.args[0].reshape(-1, features).T.contiguous()
-    units_before = call.output.reshape(-1, call.what.out_features).T.contiguous()
-    units_after = activation.output.reshape(-1, call.what.out_features).T.contiguous()
-    rows = last.what.weight.detach().T.contiguous()
+def deltas_onward(moves: Moves, calls: list[Call]) -> Deltas | None:
+    """How a layer's elements change the output of the last of ``calls``; ``moves`` is how they change the layer's own."""
+    call, activation, last = calls[0], calls[1], calls[-1]
+    units_before, units_after = (as_units(call.what, c.output).transpose(0, 1).contiguous() for c in (call, activation))
+    units, _, places = units_before.shape
+    weight = last.what.weight.detach()
+    if weight.shape[1] != units * places:
+        return None
+    shares = weight.reshape(-1, units, places).permute(1, 2, 0).contiguous()
 
     def deltas(elements: Tensor, offsets: Tensor) -> Tensor:
-        units = elements if name == "bias" else elements // features
-        moved = offsets.unsqueeze(1) if name == "bias" else offsets.unsqueeze(1) * columns[elements % features]
-        changed = activation.what(units_before[units] + moved) - units_after[units]
-        return (changed.unsqueeze(2) * rows[units].unsqueeze(1)).reshape(len(elements), *last.output.shape)
+        changed_units, moved = moves(elements, offsets)
+        changed = activation.what(units_before[changed_units] + moved) - units_after[changed_units]
+        return (changed @ shares[changed_units]).reshape(len(elements), *last.output.shape)
 
     return deltas
