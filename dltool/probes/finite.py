@@ -60,7 +60,9 @@ def is_allowed(name: str, patterns: Iterable[str]) -> bool:
 def mended(values: Tensor, default: float) -> Tensor:
     """A copy with every NaN and Inf replaced by the mean of the finite values, or by ``default`` if there are none."""
     finite = values[values.isfinite()]
-    return torch.where(values.isfinite(), values, finite.mean() if finite.numel() else torch.full_like(values, default))
+    wide = torch.complex128 if values.is_complex() else torch.float64  # a sum of large values may overflow
+    stand_in = finite.to(wide).mean().to(values.dtype) if finite.numel() else torch.full_like(values, default)
+    return torch.where(values.isfinite(), values, stand_in)
 
 
 def _numbers(value: Nested) -> Iterator[Tensor]:

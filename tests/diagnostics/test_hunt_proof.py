@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dltool.diagnostics.hunt.proof import MOST_REPEATS, Cause, find_cause
 from dltool.diagnostics.hunt.repairs import harmless, mend_first
 from dltool.diagnostics.hunt.traced import trace
+from dltool.probes.finite import mended
 from dltool.training.experiment import Experiment
 
 
@@ -216,6 +217,13 @@ def test_features_that_are_infinite_are_guilty_though_a_mask_could_look_so(colum
     cause = cause_of(run_of(linear(), data, mse))
     assert told(cause) == "input input"
     assert cause.healed
+
+
+def test_the_mean_of_values_near_the_end_of_the_range_is_finite() -> None:
+    """What is left beside an overflow are large values, and their sum overflows too."""
+    for dtype, large in ((torch.float32, 3e38), (torch.float16, 6e4)):
+        values = torch.tensor([large, large, large, torch.inf], dtype=dtype)
+        assert mended(values, 1.0)[3] == values[0]
 
 
 def test_what_cannot_be_repeated_is_not_proven() -> None:

@@ -16,7 +16,6 @@ from dltool.diagnostics.hunt.samples import (
     FEWEST_REPEATS,
     MOST_REPEATS,
     Responsible,
-    diverged,
     most_repeats,
     responsible,
 )
@@ -353,7 +352,7 @@ def test_a_bad_sample_is_named_though_gradients_had_grown() -> None:
     run = run_of(model, data, mse, lambda parameters: torch.optim.SGD(parameters, lr=2.0))
     with caught_in(run) as caught:
         assert caught.step == 4
-        assert diverged(caught)
+        assert caught.lead_up.diverging
         cause = find_cause(caught, trace(caught).suspects)
         assert cause is not None
         assert responsible(caught, cause) == Responsible((5,))
