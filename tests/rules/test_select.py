@@ -77,6 +77,8 @@ def test_checks_list_every_selected_rule_with_its_outcome():
     findings, checks = judge(measured, select=["GRD", "OPT"], ignore={"batch-mixing": "a contrastive head"})
     assert findings == []
     assert [(c.rule, c.outcome, c.reason) for c in checks] == [
+        ("GRD101", "skipped", "not measured: parameters, points"),
+        ("GRD102", "skipped", "not measured: parameters, points"),
         ("GRD103", "passed", None),
         ("GRD104", "passed", None),
         ("GRD105", "passed", None),

@@ -103,9 +103,20 @@ def test_a_whole_sample_of_nan_is_told_from_a_single_one():
 
 @pytest.mark.parametrize(
     ("steps", "ratio", "told"),
-    [(3, 3.0, True), (2, 100.0, False), (3, 2.1, False), (30, 1.1, True), (0, NAN, False), (5, NAN, True), (5, INF, True)],
+    [
+        (3, 3.0, True),
+        (2, 99.0, False),
+        (2, 101.0, True),
+        (1, 1e4 + 1, True),
+        (1, 9e3, False),
+        (3, 2.1, False),
+        (30, 1.1, True),
+        (0, NAN, False),
+        (5, NAN, True),
+        (5, INF, True),
+    ],
 )
-def test_growth_is_told_from_three_steps_and_tenfold_on(steps, ratio, told):
+def test_growth_is_told_from_three_steps_and_tenfold_on_or_after_a_leap(steps, ratio, told):
     overflow = event("aten.exp.default", 100.0, output=INFINITE, settings={"lr": 0.5, "optimizer": "SGD"})
     found = explain(Case(overflow, grown(steps, ratio)))
     assert found.mechanism == "overflow"

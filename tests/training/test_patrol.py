@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from torch.nn import functional as F
 from toys import blobs, experiment, mlp
 
 from dltool.training.experiment import Experiment
+from dltool.training.lead_up import growth
 from dltool.training.loop import fit
 from dltool.training.patrol import Caught, Patrol
 from dltool.training.stop import StopFlag
@@ -329,3 +332,23 @@ def test_snapshots_come_at_most_16_steps_apart_and_oftener_where_a_step_is_long(
     wide = nn.Sequential(nn.Linear(500, 500), nn.ReLU(), nn.Linear(500, 3))
     assert every(narrow, 8, 5) == 16
     assert every(wide, 4000, 500) < 8
+
+
+@pytest.mark.parametrize(
+    ("values", "steps", "ratio"),
+    [
+        ((), 0, 1.0),
+        ((1.0,), 0, 1.0),
+        ((2.0, 1.0), 0, 1.0),
+        ((4.0, 1.0, 2.0, 8.0), 2, 8**0.5),
+        ((1.0, 2.0, 1.5, 9.9e3), 1, 9.9e3 / 1.5),
+        ((1.0, 2.0, 1.5, 1e4), 3, 1e4 ** (1 / 3)),
+        ((5.0, 1.0, 3.0, 2.0, math.inf), 3, sys.float_info.max ** (1 / 3)),
+        ((0.0, 1.0), 0, 1.0),
+        ((-1.0, -5.0), 0, 1.0),
+    ],
+)
+def test_growth_is_counted_without_a_break_or_from_the_smallest_before_a_leap(
+    values: tuple[float, ...], steps: int, ratio: float
+) -> None:
+    assert growth(values) == (steps, pytest.approx(ratio))

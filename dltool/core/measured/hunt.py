@@ -93,7 +93,8 @@ class LeadUp(Section):
         run's gradient norms.
         """
         total = self.growing_steps * math.log(max(self.growth_ratio, 1.0))
-        return total >= math.log(LEAP) or (self.growing_steps >= STEADY_STEPS and total >= math.log(STEADY_GROWTH))
+        steadily = self.growing_steps >= STEADY_STEPS and not total < math.log(STEADY_GROWTH)
+        return self.growing_steps > 0 and (steadily or not total < math.log(LEAP))
 
 
 @dataclass(frozen=True, kw_only=True)
