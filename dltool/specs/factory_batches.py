@@ -38,6 +38,8 @@ class FactoryBatches:
 
     def __init__(self, make: Make | Sequence[Any], *, name: str, seed: int, epoch_steps: int | None) -> None:
         self._stored = None if callable(make) else make
+        self.generators: tuple[torch.Generator, ...] = ()
+        """Generators that the user's loader draws its order from, instead of from the global ones."""
         self._make = make if callable(make) else lambda: iter(())
         self._name = name
         self._seed = seed
@@ -186,11 +188,21 @@ def open_batches(given: Any, *, name: str, seed: int, epoch_steps: int | None) -
     if isinstance(given, list | tuple):
         return FactoryBatches(given, name=name, seed=seed, epoch_steps=epoch_steps)
     if isinstance(given, Iterable) or hasattr(given, "__getitem__"):
-        return FactoryBatches(lambda: given, name=name, seed=seed, epoch_steps=epoch_steps)
+        source = FactoryBatches(lambda: given, name=name, seed=seed, epoch_steps=epoch_steps)
+        source.generators = _generators_of(given)
+        return source
     if callable(given):
         steps = epoch_steps or DEFAULT_EPOCH_STEPS
         return FactoryBatches(lambda: given(steps), name=name, seed=seed, epoch_steps=steps)
     raise _no_batches(given, name)
+
+
+def _generators_of(loader: Any) -> tuple[torch.Generator, ...]:
+    """Of a DataLoader and its samplers."""
+    sampler, batch_sampler = getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)
+    holders = (loader, sampler, batch_sampler, getattr(batch_sampler, "sampler", None))
+    found = (getattr(holder, "generator", None) for holder in holders)
+    return tuple({id(each): each for each in found if isinstance(each, torch.Generator)}.values())
 
 
 def _no_batches(given: Any, name: str) -> TargetError:

@@ -7,12 +7,14 @@ import random
 import numpy as np
 import pytest
 import torch
-from rated import experiment, net, searched, values
+from rated import classes, experiment, net, searched, values
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from dltool.core.errors import TargetError
 from dltool.core.measured.lr_find import Curve, LrAnswer, LrDecades, LrTrials, SuggestedLr
 from dltool.diagnostics.rate.trials import Length, trial_length
+from dltool.specs.factory_batches import open_batches
 from dltool.training.experiment import Schedule
 from dltool.training.loop import fit
 from dltool.training.stop import StopFlag
@@ -332,3 +334,14 @@ def test_a_trial_is_an_epoch_and_at_least_a_hundred_steps_but_never_longer_than_
 def test_trials_say_what_they_were_judged_on():
     section = next(s for s in searched(experiment()).sections() if isinstance(s, LrTrials))
     assert (section.split, section.samples) == ("train", 128)
+
+
+def test_a_loader_that_shuffles_with_its_own_generator_is_left_where_it_was():
+    generator = torch.Generator().manual_seed(5)
+    loader = DataLoader(TensorDataset(*classes()), batch_size=16, shuffle=True, generator=generator)
+    made = experiment()
+    made.train = open_batches(loader, name="batches", seed=0, epoch_steps=None)
+    before = generator.get_state()
+    first = searched(made)
+    assert torch.equal(generator.get_state(), before)
+    assert repr(searched(made).sections()) == repr(first.sections())

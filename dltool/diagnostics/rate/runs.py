@@ -114,14 +114,16 @@ class Runs:
 
     def __init__(self, experiment: Experiment, stop: StopFlag, pace: Pace) -> None:
         self._experiment = experiment
-        self._found = Moment(experiment, START)
+        loaders = [source for source in (experiment.train, experiment.val) if source is not None]
+        drawn_from = [generator for source in loaders for generator in getattr(source, "generators", ())]
+        self._found = Moment(experiment, START, also=drawn_from)
         self._stop = stop
         self.pace = pace
         self.rates = Rates(experiment)
         self._evaluator = Evaluator(experiment)
         self._place = placer(experiment.device, experiment.settings.precision)
         place_model(experiment)
-        self._moment = Moment(experiment, START) if experiment.settings.precision == "fp64" else self._found
+        self._moment = Moment(experiment, START, also=drawn_from) if experiment.settings.precision == "fp64" else self._found
 
     @contextmanager
     def begin(self, order: int, *, part: float = 0.0, scheduled: bool = False) -> Iterator[Walk]:
@@ -133,6 +135,7 @@ class Runs:
             scheduled: step the target's own schedule.
         """
         experiment = self._experiment
+        self._moment.restore()  # an evaluation may have read from a loader that draws its order
         try:
             with rng.seeded(experiment.seed + order, experiment.device):
                 set_training(experiment.model, experiment.kept_in_eval)
