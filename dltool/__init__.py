@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dltool.core.finding import Check, Finding, Severity, Where
     from dltool.core.measurements import Measurements
     from dltool.core.report import Report
+    from dltool.diagnostics.gradcheck import GradcheckOptions
+    from dltool.diagnostics.gradcheck import run as gradcheck
     from dltool.diagnostics.init_stats import InitStatsOptions
     from dltool.diagnostics.init_stats import run as init_stats
     from dltool.diagnostics.lr_find import LrFindOptions
@@ -33,6 +35,7 @@ __all__ = [
     "DltoolError",
     "FactoryResult",
     "Finding",
+    "GradcheckOptions",
     "InitStatsOptions",
     "LrFindOptions",
     "Measurements",
@@ -46,6 +49,7 @@ __all__ = [
     "UserError",
     "Where",
     "__version__",
+    "gradcheck",
     "init_stats",
     "lr_find",
     "nan_hunt",
@@ -58,6 +62,7 @@ _HOMES = {
     "DltoolError": "dltool.core.errors:DltoolError",
     "FactoryResult": "dltool.specs.factory:FactoryResult",
     "Finding": "dltool.core.finding:Finding",
+    "GradcheckOptions": "dltool.diagnostics.gradcheck:GradcheckOptions",
     "InitStatsOptions": "dltool.diagnostics.init_stats:InitStatsOptions",
     "LrFindOptions": "dltool.diagnostics.lr_find:LrFindOptions",
     "Measurements": "dltool.core.measurements:Measurements",
@@ -70,6 +75,7 @@ _HOMES = {
     "TrainOptions": "dltool.diagnostics.train:TrainOptions",
     "UserError": "dltool.core.errors:UserError",
     "Where": "dltool.core.finding:Where",
+    "gradcheck": "dltool.diagnostics.gradcheck:run",
     "init_stats": "dltool.diagnostics.init_stats:run",
     "lr_find": "dltool.diagnostics.lr_find:run",
     "nan_hunt": "dltool.diagnostics.nan_hunt:run",

@@ -3,7 +3,7 @@
 A line is one direction through the point; an element of a tensor is the line along its axis. Every line is first measured
 with one step, near the best for float64 (ε^(1/3), Nocedal & Wright 2006, §8.1). Where that disagrees with what was expected,
 or the slopes to both sides differ, six steps over five decades are tried, and the one with the lowest estimated error
-(rounding plus the change to the next smaller step) is taken.
+(rounding, plus how far smaller steps disagree beyond theirs) is taken.
 """
 
 from __future__ import annotations
@@ -103,11 +103,15 @@ def _look_closer(
     behind = values(every, -ladder.reshape(-1)).reshape(ladder.shape)
     central, left, right = (ahead - behind) / (2 * ladder), (base - behind) / ladder, (ahead - base) / ladder
     rounding = ROUNDING * noise / ladder
-    change = (central[:-1] - central[1:]).abs()
-    error = rounding + torch.cat((change, change[-1:]))
+    # Of two steps the smaller is nearer the truth but for its rounding, also where the larger ones agree (Lepski 1991)
+    apart = (central.unsqueeze(1) - central.unsqueeze(0)).abs() - rounding.unsqueeze(0)
+    smaller = torch.ones(len(FACTORS), len(FACTORS), dtype=torch.bool, device=lines.device).triu(1).unsqueeze(2)
+    error = rounding + apart.where(smaller, 0.0).clamp_min(0.0).amax(1)
     best = error.nan_to_num(math.inf).argmin(0, keepdim=True)
     found.numeric[lines] = central.gather(0, best)[0]
-    found.resolution[lines] = error.gather(0, best)[0]
+    # Smaller steps show an error of this one only where it exceeds their rounding
+    hidden = torch.cat((rounding[1:], rounding[-1:]))
+    found.resolution[lines] = (error + hidden).gather(0, best)[0]
     found.step[lines] = ladder.gather(0, best)[0]
     kink, at = _kinks((right - left).abs(), rounding, scale)
     found.kink[lines] = kink
@@ -128,8 +132,10 @@ def _kinks(gaps: Tensor, rounding: Tensor, scale: float) -> tuple[Tensor, Tensor
     real = gaps > torch.clamp(4 * rounding, min=AGREES * scale)
     # A gap from curvature shrinks tenfold from step to step, that of a kink not at all, that of a jump grows
     stays = real[2:-1] & real[3:] & (gaps[3:] > 0.5 * gaps[2:-1])
+    # A kink nearby is left behind by a smaller step, unless rounding hides what that step would show
+    left_behind = ~real[3:] & (4 * rounding[3:] < 0.5 * gaps[2:-1].amax(0))
     nearest = torch.arange(3, 3 + len(stays), device=gaps.device).unsqueeze(1) * stays
-    return stays.any(0), nearest.amax(0, keepdim=True).clamp_min(3)
+    return stays.any(0) & ~left_behind.any(0), nearest.amax(0, keepdim=True).clamp_min(3)
 
 
 def _power_of_two(value: Tensor) -> Tensor:

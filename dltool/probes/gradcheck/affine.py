@@ -56,7 +56,7 @@ def deltas_of(module: nn.Module, moves: Moves, output: Tensor) -> Deltas:
     return deltas
 
 
-def _of_linear(module: nn.Linear, x: Tensor) -> Moves:
+def _of_linear(module: Any, x: Tensor) -> Moves:
     columns = x.reshape(-1, module.in_features).T.contiguous()
 
     def moves(elements: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,7 +76,7 @@ def _of_convolution(module: Any, x: Tensor, output: Tensor, dims: int) -> Moves:
     positions, inner = math.prod(module.kernel_size), module.weight.shape[1]
     per_group = module.out_channels // module.groups
     # By kernel position and channel, what it meets: (positions, channels, rows, places)
-    seen = torch.stack([padded[(..., *_window(module, place, output, dims))].flatten(2) for place in range(positions)])
+    seen = torch.stack([padded[tuple(_window(module, place, output, dims))].flatten(2) for place in range(positions)])
 
     def moves(elements: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
         units, rest = elements // (inner * positions), elements % (inner * positions)
@@ -88,9 +88,9 @@ def _of_convolution(module: Any, x: Tensor, output: Tensor, dims: int) -> Moves:
 
 def _window(module: Any, place: int, output: Tensor, dims: int) -> list[slice]:
     """The inputs that kernel position ``place`` meets."""
-    slices: list[slice] = []
+    slices = [slice(None)] * 2
     for dim in reversed(range(dims)):
         place, at = divmod(place, module.kernel_size[dim])
         start, stride = at * module.dilation[dim], module.stride[dim]
-        slices.insert(0, slice(start, start + stride * (output.shape[2 + dim] - 1) + 1, stride))
+        slices.insert(2, slice(start, start + stride * (output.shape[2 + dim] - 1) + 1, stride))
     return slices

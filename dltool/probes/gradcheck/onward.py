@@ -68,7 +68,7 @@ def deltas_onward(moves: Moves, calls: list[Call]) -> Deltas | None:
 
     def deltas(elements: Tensor, offsets: Tensor) -> Tensor:
         changed_units, moved = moves(elements, offsets)
-        changed = activation.what(units_before[changed_units] + moved) - units_after[changed_units]
+        changed: Tensor = activation.what(units_before[changed_units] + moved) - units_after[changed_units]
         return (changed @ shares[changed_units]).reshape(len(elements), *last.output.shape)
 
     return deltas
