@@ -61,7 +61,7 @@ def deltas_onward(moves: Moves, calls: list[Call]) -> Deltas | None:
     call, activation, last = calls[0], calls[1], calls[-1]
     units_before, units_after = (as_units(call.what, c.output).transpose(0, 1).contiguous() for c in (call, activation))
     units, _, places = units_before.shape
-    weight = last.what.weight.detach()
+    weight: Tensor = last.what.weight.detach()
     if weight.shape[1] != units * places:
         return None
     shares = weight.reshape(-1, units, places).permute(1, 2, 0).contiguous()
@@ -69,6 +69,7 @@ def deltas_onward(moves: Moves, calls: list[Call]) -> Deltas | None:
     def deltas(elements: Tensor, offsets: Tensor) -> Tensor:
         changed_units, moved = moves(elements, offsets)
         changed: Tensor = activation.what(units_before[changed_units] + moved) - units_after[changed_units]
-        return (changed @ shares[changed_units]).reshape(len(elements), *last.output.shape)
+        change: Tensor = changed @ shares[changed_units]
+        return change.reshape(len(elements), *last.output.shape)
 
     return deltas
