@@ -20,21 +20,19 @@ class Room:
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         self._kinds = [_kind(tensor) for tensor in tensors]
-        sizes: dict[tuple[torch.dtype, torch.device], int] = {}
-        for tensor, kind in zip(tensors, self._kinds, strict=True):
-            if kind is not None:
-                sizes[kind[:2]] = sizes.get(kind[:2], 0) + tensor.numel()
-        room = {of: torch.empty(size, dtype=of[0], device=of[1]) for of, size in sizes.items()}
-        used = dict.fromkeys(sizes, 0)
+        sizes: dict[Any, int] = {}
+        starts: list[int | None] = []
+        for tensor in tensors:
+            block = tensor.dtype, tensor.device
+            starts.append(sizes.get(block, 0) if _lies_in_order(tensor) else None)
+            if starts[-1] is not None:
+                sizes[block] = starts[-1] + tensor.numel()
+        room = {block: torch.empty(size, dtype=block[0], device=block[1]) for block, size in sizes.items()}
         self.blocks = list(room.values())
-        self.views: list[Tensor | None] = []
-        for tensor, kind in zip(tensors, self._kinds, strict=True):
-            if kind is None:
-                self.views.append(None)
-                continue
-            start = used[kind[:2]]
-            used[kind[:2]] = start + tensor.numel()
-            self.views.append(room[kind[:2]][start : start + tensor.numel()].view(tensor.shape))
+        self.views = [
+            None if start is None else room[t.dtype, t.device][start : start + t.numel()].view(t.shape)
+            for t, start in zip(tensors, starts, strict=True)
+        ]
 
     def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Whether these tensors have the sizes that it was made for."""
@@ -48,6 +46,7 @@ class Copies:
     def __init__(self, tensors: Sequence[Tensor], room: Room | None = None) -> None:
         self.room = room if room is not None and room.fits(tensors) else Room(tensors)
         self._tensors = list(tensors)
+        self._versions = [tensor._version for tensor in tensors]  # noqa: SLF001 - torch's count of writes
         pairs = [(view, tensor) for view, tensor in zip(self.room.views, tensors, strict=True) if view is not None]
         if pairs:
             torch._foreach_copy_([view for view, _ in pairs], [tensor for _, tensor in pairs])
@@ -72,8 +71,13 @@ class Copies:
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """Write the values into the tensors that they were copied from."""
-        for tensor, value in zip(self._tensors, self._values, strict=True):
+        """Write the values into the tensors that they were copied from.
+
+        One that nobody wrote to is left alone: it may be a batch, which is known by that to be as it was delivered.
+        """
+        for tensor, value, version in zip(self._tensors, self._values, self._versions, strict=True):
+            if tensor._version == version and _equal(tensor, value):  # noqa: SLF001
+                continue
             if tensor.shape == value.shape and tensor.dtype == value.dtype and tensor.layout == value.layout:
                 overwrite(tensor.detach(), value)
             else:  # it was made another one in place: ``p.data = ...``
@@ -81,9 +85,15 @@ class Copies:
 
 
 def _kind(tensor: Tensor) -> Any:
-    if tensor.layout is not torch.strided or tensor.is_quantized or not tensor.is_contiguous():
-        return None
-    return tensor.dtype, tensor.device, tensor.shape
+    return tensor.shape, tensor.dtype, tensor.device, tensor.layout
+
+
+def _lies_in_order(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_quantized and tensor.is_contiguous()
+
+
+def _equal(tensor: Tensor, value: Tensor) -> bool:
+    return tensor.shape == value.shape and tensor.layout is value.layout is torch.strided and torch.equal(tensor, value)
 
 
 def _sum(values: Tensor) -> Tensor:

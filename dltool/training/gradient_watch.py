@@ -17,7 +17,7 @@ from dltool.training.experiment import Experiment
 from dltool.training.observer import Observer, StepInfo
 from dltool.training.symptoms import names_of_updated
 
-MOST_FLAT = 2**17
+MOST_FLAT = 2**14
 """Up to so many elements it is quicker to put all gradients side by side than to take the norm of each."""
 
 

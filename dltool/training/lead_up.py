@@ -46,7 +46,7 @@ class History:
     def _growing_layers(self, steps: int) -> tuple[LayerGrowth, ...]:
         """Those whose gradients grew most over the last ``steps`` steps."""
         last = [norms for _, norms in list(self._steps)[-steps - 1 :] if norms is not None] if steps else []
-        if not last or any(norms.parameters is not last[0].parameters for norms in last):
+        if len({tuple(map(id, norms.parameters)) for norms in last}) != 1:
             return ()
         rows = [norms.tolist() for norms in last]
         series = dict(zip(self._watch.names(last[0].parameters), zip(*rows, strict=True), strict=True))

@@ -12,7 +12,7 @@ from dltool.training.moment import Moment
 from dltool.training.remeasuring import STEP_IN_FORWARDS
 from dltool.training.walk import Walk
 
-SHARE = 0.02
+SHARE = 0.005
 """The part of a step that snapshots may take."""
 LONGEST = 16
 """Steps between two snapshots at most: the way back to a bad step is no longer."""

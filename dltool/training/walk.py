@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from dltool.core.errors import UserError
 from dltool.training import rng
@@ -28,9 +27,10 @@ from dltool.training.schedule import after_epoch, after_step, run_length
 from dltool.training.step import Stepper
 from dltool.training.symptoms import NONE, Ignoring, Symptoms, symptoms_of
 
+NOTHING: AbstractContextManager[None] = nullcontext()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+
+class Taken(NamedTuple):
     """One step that was taken.
 
     Attributes:
@@ -180,7 +180,7 @@ class Walk:
         skipped_before = self.stepper.skipped_steps
         loss = math.nan
         error: UserError | None = None
-        with context if context is not None else nullcontext():
+        with context or NOTHING:
             try:
                 loss = self.stepper.take(info, placed)
             except UserError as problem:

@@ -226,16 +226,6 @@ def test_the_mean_of_values_near_the_end_of_the_range_is_finite() -> None:
         assert mended(values, 1.0)[3] == values[0]
 
 
-def test_what_cannot_be_repeated_is_not_proven() -> None:
-    with caught_in(log_of_zero()) as caught:
-        suspects = trace(caught).suspects
-        caught.batches[0].input[5, 1] = 1  # good now
-        cause = find_cause(caught, suspects)
-    assert cause is not None
-    assert not cause.healed
-    assert "repeated without any change" in cause.proof
-
-
 def test_the_walk_is_back_at_the_start_of_the_step() -> None:
     with caught_in(log_of_zero()) as caught:
         caught.walk.go_back(caught.moment)

@@ -7,7 +7,7 @@ step meets them, then births in the order in which they ran, and what was meant 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -35,14 +35,13 @@ class Cause:
     """The suspect that began the damage.
 
     ``proof`` says in words what was mended to heal the step, or why nothing is proven; ``healed`` whether it was.
-    ``repeats`` of the step were made; ``repeatable`` is False where the step came out good without any change.
+    ``repeats`` of the step were made.
     """
 
     suspect: Suspect
     proof: str
     healed: bool
     repeats: int
-    repeatable: bool = True
 
 
 def find_cause(caught: Caught, suspects: Sequence[Suspect]) -> Cause | None:
@@ -72,10 +71,6 @@ class _Inquiry:
 
     def examine(self, suspects: Sequence[Suspect]) -> Cause:
         ordered = _ordered(suspects)
-        uses_mending = any(suspect.operations for suspect in ordered)
-        if not self._trials.is_bad(context=mending(self._caught.walk, frozenset()) if uses_mending else None):
-            unproven = self._unproven(ordered, "repeated without any change, the step came out good")
-            return replace(unproven, repeatable=False)
         try:
             for _ in range(MOST_ROUNDS):
                 found = self._earliest_of(ordered)

@@ -13,8 +13,8 @@ from dltool.probes.finite import mended
 from dltool.probes.nested import tensors
 from dltool.probes.preserve import overwrite
 from dltool.probes.trace.record import Leaf, Suspect
+from dltool.training.batch_copies import copied
 from dltool.training.experiment import Batch, Experiment
-from dltool.training.feed import copied
 from dltool.training.symptoms import state_of
 
 Fill = Callable[[Tensor, Tensor], Tensor]

@@ -36,7 +36,7 @@ def responsible(caught: Caught, cause: Cause) -> Responsible | None:
     Where exchanging any one sample heals (labels that are all ignored, a batch that is constant) it is all of them. The step
     is repeated at most ``most_repeats`` times; the walk is back at ``caught.moment`` afterwards.
     """
-    if not cause.repeatable or (caught.lead_up.diverging and not _was_delivered(cause)):
+    if caught.lead_up.diverging and not _was_delivered(cause):
         return None
     trials = Trials(caught, most_repeats(caught.walk.experiment, caught.batches))
     try:

@@ -12,7 +12,7 @@ from dltool.core.measurements import TensorFacts
 
 
 class Bad(NamedTuple):
-    """Which kinds of bad values a tensor holds."""
+    """Which kinds of bad values a tensor holds; beside NaN infinities are not looked for."""
 
     nan: bool
     positive_inf: bool
@@ -44,12 +44,13 @@ def bad_in(tensor: Tensor) -> Bad | None:
     values = plain(tensor)
     if bool(values.sum().isfinite()):
         return None
-    nan = bool(values.isnan().any())
     if values.is_complex():
-        infinite = bool((values.isinf() & ~values.isnan()).any())
-        return Bad(nan, infinite, negative_inf=False) if nan or infinite else None
-    positive, negative = bool((values == torch.inf).any()), bool((values == -torch.inf).any())
-    return Bad(nan, positive, negative) if nan or positive or negative else None
+        values = torch.view_as_real(values.resolve_conj())
+    lowest, highest = values.aminmax()  # NaN where there is any
+    if bool(lowest.isnan()):
+        return Bad(nan=True, positive_inf=False, negative_inf=False)
+    positive, negative = bool(highest == torch.inf), bool(lowest == -torch.inf)
+    return Bad(nan=False, positive_inf=positive, negative_inf=negative) if positive or negative else None
 
 
 def facts(tensor: Tensor) -> TensorFacts:

@@ -31,6 +31,8 @@ class Flow:
     def __init__(self) -> None:
         self._named: dict[int, tuple[LeafKind, str]] = {}
         self._writers: dict[int, list[int]] = {}
+        self._known: dict[int, Bad] = {}
+        """What is bad in memory that one operator wrote as a whole."""
         self._alive: list[UntypedStorage] = []
         self._leaves: dict[int, Leaf] = {}
 
@@ -49,24 +51,29 @@ class Flow:
         writers = self._writers.get(key)
         if writers is not None and not writers:
             return Taken(tensor, None, ())
-        bad = bad_in(tensor)
+        covers = _covers(tensor)
+        bad = self._known[key] if covers and key in self._known else bad_in(tensor)
         if bad is None:
-            if writers is None and _covers(tensor):
+            if writers is None and covers:
                 self._writers[key] = []
             return Taken(tensor, None, ())
         return Taken(tensor, bad, tuple(writers) if writers else (self._leaf(key, tensor),))
 
-    def wrote(self, tensor: Tensor, ordinal: int | None) -> None:
-        """An operator wrote into this memory: bad values if ``ordinal`` is given, else none."""
+    def wrote(self, tensor: Tensor, ordinal: int, bad: Bad | None) -> None:
+        """The operator with this number wrote into this memory, ``bad`` values or only good ones."""
         key = _key(tensor)
         if not key:
             return
-        if ordinal is None:
-            if _covers(tensor):
+        covers = _covers(tensor)
+        self._known.pop(key, None)
+        if bad is None:
+            if covers:
                 self._writers[key] = []
             return
         self._alive.append(tensor.untyped_storage())
-        if _covers(tensor) or key not in self._writers:
+        if covers:
+            self._known[key] = bad
+        if covers or key not in self._writers:
             self._writers[key] = []
         self._writers[key].append(ordinal)
 

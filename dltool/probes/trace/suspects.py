@@ -24,7 +24,8 @@ def suspects(
 ) -> list[Suspect]:
     """Leaves (inputs, targets, parameters, buffers, states), then births in the order in which they ran.
 
-    Births of one line, operator and module are one suspect. What was meant to be bad (a mask, a fill) and what ``allow``
+    Births of one line and operator are one suspect, in however many modules the line runs (of one module where no line is
+    known). What was meant to be bad (a mask, a fill) and what ``allow``
     names come last, as last resorts. With a finite loss the backward pass is judged by itself: bad values of the forward
     pass had been selected away, and the node that let them in again is the birth.
 
@@ -100,5 +101,6 @@ def _allowed(operation: Operation, allow: Sequence[str]) -> bool:
 def _by_place(births: Iterable[Operation]) -> list[list[Operation]]:
     groups: dict[tuple[object, ...], list[Operation]] = {}
     for o in births:
-        groups.setdefault((o.phase, o.op, o.module, o.file, o.line, o.deliberate), []).append(o)
+        place = o.module if o.line is None else (o.file, o.line)
+        groups.setdefault((o.phase, o.op, place, o.deliberate), []).append(o)
     return list(groups.values())

@@ -148,7 +148,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 tensor.copy_(mended_birth(ran, tensor))
         bad = {i: found for i, tensor in enumerate(ran.outputs) if (found := bad_in(tensor)) is not None}
         for i, tensor in enumerate(ran.outputs):
-            self.flow.wrote(tensor, ordinal if i in bad else None)
+            self.flow.wrote(tensor, ordinal, bad.get(i))
         if bad:
             first = min(bad)
             phase = self._position.phase(ran.node)
