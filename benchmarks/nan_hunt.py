@@ -7,7 +7,7 @@
 Guarding: loops on copies of one model with the same data take turns step by step in one process (bare, guarded, bare, ...;
 every eighth step also one under torch's anomaly mode and one with an isfinite hook on every module), so that whatever else
 the machine does slows all alike. What is compared is the CPU time (`time.thread_time`) over rounds of 64 steps; the median
-over the rounds is printed, with the range. The guarded loop is `training.patrol.Patrol` as `nan-hunt` uses it, its snapshots,
+over the rounds is printed, with the range. The guarded loop is `training.patrol.Patrol` as `nan-hunt` uses it, snapshots,
 looks and the keeping of batches included. The bare loop is what anybody would write, with `loss.item()` for its log.
 
 Verdict: the same models with a fault in one late step, hunted through `diagnostics.nan_hunt.run`: the time from the moment

@@ -1,8 +1,10 @@
 """Reports survive JSON: every section, with NaN and infinities, comes back as it was."""
 
 import dataclasses
+import importlib
 import json
 import math
+import pkgutil
 import types
 import typing
 
@@ -10,10 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dltool.core import measured
 from dltool.core import measurements as m
 from dltool.core.codec import decode, dumps, encode
 
+for module in pkgutil.iter_modules(measured.__path__, "dltool.core.measured."):
+    importlib.import_module(module.name)
 SECTIONS = [*m.Section.__subclasses__()]
+COMMANDS = ["train", *sorted({kind.only_in for kind in SECTIONS if kind.only_in is not None})]
 
 
 def strategy_for(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
@@ -34,6 +40,7 @@ def strategy_for(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
         int: st.integers(-(2**40), 2**40),
         str: st.text(max_size=5),
         bool: st.booleans(),
+        typing.Any: st.integers() | st.text(max_size=5),
         object: st.integers() | st.text(max_size=5),
     }[kind]
 
@@ -48,14 +55,16 @@ def test_every_section_survives_json(kind: type[m.Section]) -> None:
     @given(strategy_for(kind))
     def check(section: m.Section) -> None:
         text = json.dumps(m.Measurements([section]).to_dict(), allow_nan=False)
-        back = m.Measurements.from_dict(json.loads(text))
+        back = m.Measurements.from_dict(json.loads(text), kind.only_in or "train")
         assert same(back[kind], section)
 
     check()
 
 
-def test_section_keys_are_unique() -> None:
-    keys = [kind.key for kind in SECTIONS]
+@pytest.mark.parametrize("command", COMMANDS)
+def test_section_keys_are_unique(command: str) -> None:
+    shared = {kind.key for kind in SECTIONS if kind.only_in == command}
+    keys = [kind.key for kind in SECTIONS if kind.only_in == command or (kind.only_in is None and kind.key not in shared)]
     assert len(keys) == len(set(keys))
 
 

@@ -33,6 +33,7 @@ class Flow:
         self._writers: dict[int, list[int]] = {}
         self._known: dict[int, Bad] = {}
         """What is bad in memory that one operator wrote as a whole."""
+        self._makers: dict[int, str] = {}
         self._alive: list[UntypedStorage] = []
         self._leaves: dict[int, Leaf] = {}
 
@@ -76,6 +77,18 @@ class Flow:
         if covers or key not in self._writers:
             self._writers[key] = []
         self._writers[key].append(ordinal)
+
+    def made(self, tensor: Tensor, op: str, *, moved: Tensor | None = None) -> None:
+        """An operator gave this memory its values; one that only moved them passes on who made them."""
+        maker = op if moved is None else self._makers.get(_key(moved))
+        if maker is None:
+            self._makers.pop(_key(tensor), None)
+        else:
+            self._makers[_key(tensor)] = maker
+
+    def maker(self, tensor: Tensor) -> str | None:
+        """Public name of the operator that made these values in this step; None for what was there before it."""
+        return self._makers.get(_key(tensor))
 
     def sources(self, tensor: Tensor) -> Sequence[int | Leaf]:
         """Where the bad values in ``tensor`` come from; nothing for a finite one."""

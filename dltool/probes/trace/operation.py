@@ -24,7 +24,8 @@ from dltool.probes.trace.signature import Signature, plain_arguments
 class Ran:
     """One operator that ran: what it took (as it was before), what it gave, and where it stood (``site``).
 
-    ``reenters``: all bad values that it took are those of forward operators, that is saved for backward.
+    ``makers`` by argument are the operators that made what it took. ``reenters``: all bad values that it took are those of
+    forward operators, that is saved for backward.
     """
 
     func: Any
@@ -34,6 +35,7 @@ class Ran:
     outputs: Sequence[Tensor]
     node: Any
     site: Any
+    makers: Mapping[str, str]
     reenters: bool
 
 
@@ -77,6 +79,7 @@ def describe(
         arguments=plain_arguments(ran.named),
         index=index,
         operands=_operands(ran, output, index),
+        makers=tuple(ran.makers.get(name) for name in ran.taken),
         rows=rows_of(where, samples),
         **operation,
     )

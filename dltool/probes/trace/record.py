@@ -40,6 +40,7 @@ class Operation:
         inputs, output: the tensors taken, and the first bad one given.
         arguments: plain arguments by name.
         index, operands: first bad place in the output, and what elementwise inputs held there.
+        makers: for each of ``inputs`` the public name of the operator that made it in this step, None where none did.
         rows: rows of the bad outputs that hold bad values, where the first dimension is that of the samples.
         born: it made non-finite values out of finite ones, or NaN out of Inf.
         deliberate: its non-finite values were written on purpose (a fill, a mask), not computed.
@@ -61,6 +62,7 @@ class Operation:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     index: tuple[int, ...] | None = None
     operands: tuple[float, ...] = ()
+    makers: tuple[str | None, ...] = ()
     rows: tuple[int, ...] | None = None
     born: bool = False
     deliberate: bool = False

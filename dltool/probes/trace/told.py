@@ -54,6 +54,7 @@ def event_of_birth(operation: Operation, step: int, phase: Phase, parameter: str
         output=output,
         index=operation.index,
         operands=operation.operands,
+        makers=operation.makers,
         arguments=operation.arguments,
     )
 

@@ -100,6 +100,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         named = kind.named(args, kwargs)
         calls = units(kind, named)
         taken = [self._look(kind, unit) for unit in calls]
+        makers = [self._makers(unit) for unit in calls]
         try:
             result = func(*args, **kwargs)
         except Exception:
@@ -109,7 +110,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             outputs = [tensor for tensor in given(kind, result, unit, index) if can_be_bad(tensor)]
             before = [self.operations[s].phase for s in _sources([taken[index]]) if isinstance(s, int)]
             reenters = bool(before) and all(phase in {"forward", "loss"} for phase in before)
-            self._note(Ran(func, kind, named, taken[index], outputs, node, site, reenters))
+            self._note(Ran(func, kind, named, taken[index], outputs, node, site, makers[index], reenters))
         return result
 
     def _site(self, func: Any, node: Any) -> Site:
@@ -140,6 +141,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for name, t in looked.items()
         }
 
+    def _makers(self, unit: Unit) -> dict[str, str]:
+        return {name: maker for name, tensor in unit.taken.items() if (maker := self.flow.maker(tensor)) is not None}
+
     def _note(self, ran: Ran) -> None:
         ordinal = self._count
         self._count += 1
@@ -149,6 +153,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         bad = {i: found for i, tensor in enumerate(ran.outputs) if (found := bad_in(tensor)) is not None}
         for i, tensor in enumerate(ran.outputs):
             self.flow.wrote(tensor, ordinal, bad.get(i))
+            self.flow.made(tensor, ran.site.op, moved=_moved(ran))
         if bad:
             first = min(bad)
             phase = self._position.phase(ran.node)
@@ -190,6 +195,13 @@ class _Calls(TorchFunctionMode):
 def _sources(taken: Sequence[Mapping[str, Taken]]) -> Sequence[int | Leaf]:
     found = (source for each in taken for one in each.values() for source in one.sources)
     return tuple(dict.fromkeys(found))
+
+
+def _moved(ran: Ran) -> Tensor | None:
+    """What an operator that computes nothing took its values from."""
+    if not ran.kind.moves or not ran.taken:
+        return None
+    return ran.taken.get("src", next(iter(ran.taken.values()))).tensor
 
 
 def _keepable(tensor: Tensor) -> bool:
