@@ -17,13 +17,14 @@ MAY_IMPORT = {
     "core": set(),
     "probes": {"core"},
     "rules": {"core"},
+    "scan": {"core"},
     "training": {"core", "probes", "rules"},
     "data": {"core", "probes", "rules", "training"},
     "specs": {"core", "probes", "rules", "training", "data"},
-    "diagnostics": {"core", "probes", "rules", "training", "data", "specs"},
-    "reporters": {"core", "probes", "rules", "training", "data", "specs", "diagnostics"},
-    "cli": {"core", "probes", "rules", "training", "data", "specs", "diagnostics", "reporters"},
-    "integrations": {"core", "probes", "rules", "training", "data", "specs", "diagnostics", "reporters"},
+    "diagnostics": {"core", "probes", "rules", "scan", "training", "data", "specs"},
+    "reporters": {"core", "probes", "rules", "scan", "training", "data", "specs", "diagnostics"},
+    "cli": {"core", "probes", "rules", "scan", "training", "data", "specs", "diagnostics", "reporters"},
+    "integrations": {"core", "probes", "rules", "scan", "training", "data", "specs", "diagnostics", "reporters"},
 }
 """Each package's own modules, and those of the packages named."""
 
@@ -31,6 +32,8 @@ THIRD_PARTY = {
     "core": set(),
     "rules": set(),
     "probes": {"torch", "numpy"},
+    "scan": {"numpy", "PIL", "simplejpeg", "isal", "xxhash", "polars", "pyarrow", "safetensors"},
+    "scan.formats.checkpoint": {"torch"},
     "training": {"torch", "numpy", "safetensors"},
     "data": {"torch", "numpy", "pyarrow", "PIL"},
     "specs": {"pydantic", "pydantic_core", "annotated_types", "yaml"},
