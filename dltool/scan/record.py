@@ -17,7 +17,7 @@ FlawRule = Literal["corrupt-file", "format-mismatch", "unsafe-file", "non-finite
 
 
 class Tier(StrEnum):
-    """How deep a look goes: signatures, sizes, marks and checksums; a strict decode at reduced scale; every frame in full."""
+    """How deep a look goes: signatures, marks and checksums; a strict decode at reduced scale; every frame in full."""
 
     QUICK = "quick"
     NORMAL = "normal"
@@ -93,8 +93,9 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extreme:
-    """A value far from the others of its column: ``score`` is (value - median) / (1.4826 · MAD), or over the spread of the
-    middle 98 % where more than half of the values are equal.
+    """A value far from the others of its column.
+
+    ``score`` is (value - median) / (1.4826 · MAD), or over the spread of the middle 98 % where half of the values are equal.
     """
 
     row: int
@@ -127,7 +128,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowGroup:
-    """Rows of one file that are equal: ``rows`` the first few, ``count`` all; ``labels`` more than one where they disagree."""
+    """Rows of one file that are equal: ``rows`` the first few, ``count`` all; several ``labels`` where they disagree."""
 
     rows: tuple[int, ...]
     count: int
