@@ -55,14 +55,14 @@ def caught_in(experiment: Experiment) -> Iterator[Caught]:
 
 def cause_of(experiment: Experiment) -> Cause:
     with caught_in(experiment) as caught:
-        cause = find_cause(caught, trace(caught).suspects)
+        cause = find_cause(caught, trace(caught))
         assert cause is not None
         return cause
 
 
 def blamed_in(experiment: Experiment) -> Responsible | None:
     with caught_in(experiment) as caught:
-        cause = find_cause(caught, trace(caught).suspects)
+        cause = find_cause(caught, trace(caught))
         assert cause is not None
         return responsible(caught, cause)
 

@@ -26,7 +26,7 @@ START = "from the start of the run"
 
 def tried(caught: Caught, stop: StopFlag | None = None) -> dict[str, FixTrial]:
     found = trace(caught)
-    cause = find_cause(caught, found.suspects)
+    cause = find_cause(caught, found)
     assert cause is not None
     culprits = responsible(caught, cause)
     event = event_of(caught, found, cause, None if culprits is None else culprits.samples)

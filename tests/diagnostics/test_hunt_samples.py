@@ -353,7 +353,7 @@ def test_a_bad_sample_is_named_though_gradients_had_grown() -> None:
     with caught_in(run) as caught:
         assert caught.step == 4
         assert caught.lead_up.diverging
-        cause = find_cause(caught, trace(caught).suspects)
+        cause = find_cause(caught, trace(caught))
         assert cause is not None
         assert responsible(caught, cause) == Responsible((5,))
 
@@ -371,7 +371,7 @@ def test_the_walk_is_back_at_the_start_of_the_step(run: Run) -> None:
         caught.walk.go_back(caught.moment)
         model, state = caught.walk.experiment.model, torch.get_rng_state()
         before = [tensor.clone() for tensor in (*model.parameters(), *model.buffers())]
-        cause = find_cause(caught, trace(caught).suspects)
+        cause = find_cause(caught, trace(caught))
         assert cause is not None
         responsible(caught, cause)
         assert caught.walk.step == caught.step

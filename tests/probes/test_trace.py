@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from tracing import traced
 
+from dltool.probes.trace.record import Mending
 from dltool.probes.trace.suspects import only_moved, suspects
 from dltool.probes.trace.tracer import Tracer
 
@@ -282,13 +283,20 @@ def test_a_distribution_that_refuses_its_parameter():
 
 
 def test_mending_a_birth_heals_and_mending_another_operator_does_not():
-    model = Apply(lambda h: torch.log(h * 0))
-    run = traced(model, x(), LABELS, F.cross_entropy)
-    ordinals = frozenset(o.ordinal for o in run.births)
-    assert math.isfinite(traced(model, x(), LABELS, F.cross_entropy, mend=ordinals).loss)
-    assert not math.isfinite(
-        traced(model, x(), LABELS, F.cross_entropy, mend=frozenset({ordinals.__iter__().__next__() + 99})).loss
-    )
+    def then(h):
+        return torch.log(h * 0)
+
+    run = traced(Apply(then), x(), LABELS, F.cross_entropy)
+    birth = run.births[0]
+    elsewhere = birth.place._replace(op="exp")
+
+    def loss(**mend):
+        return traced(Apply(then), x(), LABELS, F.cross_entropy, mend=Mending(**mend)).loss
+
+    assert math.isfinite(loss(ordinals=frozenset(o.ordinal for o in run.births)))
+    assert math.isfinite(loss(places=frozenset(o.place for o in run.births)))
+    assert not math.isfinite(loss(ordinals=frozenset({birth.ordinal + 99})))
+    assert not math.isfinite(loss(places=frozenset({elsewhere})))
 
 
 def test_a_buffer_that_is_only_filled_is_innocent_and_a_running_mean_is_not():

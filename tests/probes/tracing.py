@@ -7,10 +7,10 @@ import torch
 
 from dltool.probes.nested import batch_size, tensors
 from dltool.probes.trace.suspects import suspects
-from dltool.probes.trace.tracer import Tracer
+from dltool.probes.trace.tracer import NOTHING, Tracer
 
 
-def traced(model, x, y, loss_of, *, optimizer=None, mend=frozenset(), allow=()):
+def traced(model, x, y, loss_of, *, optimizer=None, mend=NOTHING, allow=()):
     """A step as a user's loop takes it; ``suspects`` are those of the first thing that went bad."""
     optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1)
     tracer = Tracer(model, samples=batch_size(y), mend=mend)

@@ -39,7 +39,7 @@ def _examine(caught: Caught) -> NonFiniteEvent | None:
     traced = trace(caught)
     if traced.innocent:
         return None
-    cause = find_cause(caught, traced.suspects)
+    cause = find_cause(caught, traced)
     error = caught.taken.error
     if error is not None and (cause is None or not cause.healed):
         raise error

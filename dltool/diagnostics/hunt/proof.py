@@ -15,10 +15,11 @@ from pathlib import Path
 from dltool.diagnostics.hunt.blame import OutOfTriesError
 from dltool.diagnostics.hunt.minimal import earliest_needed
 from dltool.diagnostics.hunt.repairs import Repair, left_by_mend_first
-from dltool.diagnostics.hunt.traced import mending, trace
+from dltool.diagnostics.hunt.traced import Traced, mending, trace
 from dltool.diagnostics.hunt.trials import Trials
 from dltool.probes.finite import is_allowed
-from dltool.probes.trace.record import Leaf, Suspect
+from dltool.probes.trace.record import Leaf, Place, Suspect
+from dltool.probes.trace.suspects import is_meant, leaves_behind
 from dltool.training.patrol import Caught
 
 MOST_REPEATS = 16
@@ -44,8 +45,11 @@ class Cause:
     repeats: int
 
 
-def find_cause(caught: Caught, suspects: Sequence[Suspect]) -> Cause | None:
+def find_cause(caught: Caught, traced: Traced) -> Cause | None:
     """The earliest suspect whose repair heals the step; of several that must be mended together, the earliest of them.
+
+    Beside the suspects of the trace these are parameters and states whose bad values the step turned into good ones on their
+    way (exp(-inf) is 0), for what comes of those may go bad.
 
     At most ``MOST_REPEATS`` repeats are made, and the walk is back at ``caught.moment`` afterwards. Healed is what was
     caught first: the loss, else the gradients, else what the update wrote, else the buffers.
@@ -53,29 +57,30 @@ def find_cause(caught: Caught, suspects: Sequence[Suspect]) -> Cause | None:
     Returns:
         None where there is no suspect.
     """
-    if not suspects:
+    if not traced.suspects:
         return None
     try:
-        return _Inquiry(caught).examine(suspects)
+        return _Inquiry(caught, traced).examine()
     finally:
         caught.walk.go_back(caught.moment)
 
 
 class _Inquiry:
-    def __init__(self, caught: Caught) -> None:
+    def __init__(self, caught: Caught, traced: Traced) -> None:
         self._caught = caught
+        self._traced = traced
         self._experiment = caught.walk.experiment
         self._batches = caught.batches
         self._trials = Trials(caught, MOST_REPEATS)
         self._known: dict[Repair, bool] = {}
 
-    def examine(self, suspects: Sequence[Suspect]) -> Cause:
-        ordered = _ordered(suspects)
+    def examine(self) -> Cause:
+        ordered = _ordered([*self._hidden(), *self._traced.suspects])
         try:
             for _ in range(MOST_ROUNDS):
                 found = self._earliest_of(ordered)
                 if found is not None:
-                    return found
+                    return self._origin_of(found, ordered)
                 latent = self._latent(ordered)
                 if not latent:
                     break
@@ -94,12 +99,53 @@ class _Inquiry:
         first = self._first_needed(groups[needed[0]], others)
         return self._cause(first, self._story(first, groups[needed[0]], others), healed=True)
 
+    def _hidden(self) -> list[Suspect]:
+        """Parameters, buffers and states whose bad values arithmetic turned into good ones, masks excepted."""
+        tracer = self._traced.tracer
+        known = [suspect.leaf for suspect in self._traced.suspects]
+        leaves = leaves_behind(tracer.operations, tracer.swallowed)
+        hidden = [leaf for leaf in leaves if leaf.kind in {"parameter", "buffer", "state"} and leaf not in known]
+        return [Suspect(leaf=leaf) for leaf in hidden if not is_meant(leaf, self._experiment.allow_nonfinite)]
+
+    def _origin_of(self, found: Cause, ordered: Sequence[Suspect]) -> Cause:
+        """Where NaN was made of infinities that arithmetic had made, that arithmetic, if the step can be healed there.
+
+        What overflows again and again (a recurrence, a solver's steps) does so anew where only its first time is mended:
+        what shows then is mended too.
+        """
+        fed_by = [s for s in ordered if s is not found.suspect and not s.last_resort and self._feeds(s, found.suspect)]
+        kept = fed_by[:1]
+        try:
+            for _ in range(MOST_ROUNDS if kept else 0):
+                if self._heals(kept):
+                    return self._cause(kept[0], self._story(kept[0], kept[:1], kept[1:]), healed=True)
+                latent = [s for s in self._latent(kept) if not _places(s) & _places(found.suspect) and not s.last_resort]
+                if not latent:
+                    break
+                kept += latent
+        except OutOfTriesError:
+            pass
+        return found
+
+    def _feeds(self, first: Suspect, second: Suspect) -> bool:
+        """Whether bad values that ``first`` made of good ones reached ``second``."""
+        operations = self._traced.tracer.operations
+        makers = {o.ordinal for o in first.operations if o.born and not o.sources}
+        ahead = [source for o in second.operations for source in o.sources]
+        seen: set[int] = set()
+        while ahead and makers:
+            source = ahead.pop()
+            if isinstance(source, int) and source not in seen and source in operations:
+                seen.add(source)
+                ahead.extend(operations[source].sources)
+        return bool(makers & seen)
+
     def _latent(self, suspects: Sequence[Suspect]) -> list[Suspect]:
         """What goes bad once all of these are repaired: 0 / 0 that was mended to a number whose logarithm is -inf."""
         repair = Repair.of(suspects)
         self._trials.count()
         edit = partial(repair.edit, self._experiment)
-        again = trace(self._caught, repair.batches(self._batches), edit=edit, mend=repair.ordinals)
+        again = trace(self._caught, repair.batches(self._batches), edit=edit, mend=repair.mending)
         known = {o.ordinal for suspect in suspects for o in suspect.operations}
         births = [suspect for suspect in again.suspects if suspect.operations]
         return [suspect for suspect in births if not known & {o.ordinal for o in suspect.operations}]
@@ -110,7 +156,7 @@ class _Inquiry:
             self._known[repair] = not self._trials.is_bad(
                 repair.batches(self._batches),
                 edit=partial(repair.edit, self._experiment),
-                context=mending(self._caught.walk, repair.ordinals) if repair.ordinals else None,
+                context=mending(self._caught.walk, repair.mending) if repair.mending else None,
             )
         return self._known[repair]
 
@@ -142,7 +188,7 @@ class _Inquiry:
     def _undecided(self, suspects: Sequence[Suspect]) -> Cause:
         """Out of tries: of what has healed so far, the smallest."""
         healing = [r for r, heals in self._known.items() if heals and not r.only_part]
-        best = min(healing, key=lambda r: len(r.given) + len(r.held) + len(r.ordinals), default=None)
+        best = min(healing, key=lambda r: len(r.given) + len(r.held) + len(r.mending.ordinals), default=None)
         if best is None:
             return self._unproven(suspects, f"{self._trials.done} repeats were not enough")
         first = next(suspect for suspect in suspects if _is_in(suspect, best))
@@ -183,6 +229,10 @@ def _grouped(suspects: Sequence[Suspect]) -> list[list[Suspect]]:
     return [[suspect for _, suspect in group] for _, group in groupby(enumerate(suspects), key=kind)]
 
 
+def _places(suspect: Suspect) -> set[Place]:
+    return {operation.place for operation in suspect.operations}
+
+
 def _all_of(groups: Sequence[Sequence[Suspect]], chosen: Iterable[int]) -> list[Suspect]:
     return [suspect for i in sorted(chosen) for suspect in groups[i]]
 
@@ -201,7 +251,7 @@ def _meant(suspect: Suspect, allow: Sequence[str]) -> bool:
 
 def _is_in(suspect: Suspect, repair: Repair) -> bool:
     leaves = {*repair.given, *repair.held}
-    return suspect.leaf in leaves or any(o.ordinal in repair.ordinals for o in suspect.operations)
+    return suspect.leaf in leaves or any(o.ordinal in repair.mending.ordinals for o in suspect.operations)
 
 
 def _named(suspect: Suspect) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from dltool.diagnostics.hunt.rows import Layout, layout, rows_where
 from dltool.probes.finite import mended
 from dltool.probes.nested import tensors
 from dltool.probes.preserve import overwrite
-from dltool.probes.trace.record import Leaf, Suspect
+from dltool.probes.trace.record import Leaf, Mending, Suspect
 from dltool.training.batch_copies import copied
 from dltool.training.experiment import Batch, Experiment
 from dltool.training.symptoms import state_of
@@ -27,7 +27,7 @@ class Repair:
 
     given: tuple[Leaf, ...] = ()
     held: tuple[Leaf, ...] = ()
-    ordinals: frozenset[int] = frozenset()
+    mending: Mending = field(default_factory=Mending)
     only_part: bool = False
 
     @classmethod
@@ -37,7 +37,10 @@ class Repair:
         return cls(
             given=tuple(leaf for leaf in leaves if leaf.kind in {"input", "target"}),
             held=tuple(leaf for leaf in leaves if leaf.kind in {"parameter", "buffer", "state"}),
-            ordinals=frozenset(o.ordinal for suspect in suspects for o in suspect.operations),
+            mending=Mending(
+                ordinals=frozenset(o.ordinal for suspect in suspects for o in suspect.operations),
+                places=frozenset(o.place for suspect in suspects for o in suspect.operations if o.born),
+            ),
             only_part=only_part,
         )
 

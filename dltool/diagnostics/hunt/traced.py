@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dltool.diagnostics.hunt.rows import layout
-from dltool.probes.trace.record import Leaf, Suspect
+from dltool.probes.trace.record import Leaf, Mending, Suspect
 from dltool.probes.trace.suspects import only_moved, suspects
-from dltool.probes.trace.tracer import Tracer
+from dltool.probes.trace.tracer import NOTHING, Tracer
 from dltool.training.experiment import Batch, Experiment
 from dltool.training.patrol import Caught
 from dltool.training.placement import samples_in
@@ -46,7 +46,7 @@ def trace(
     batches: Sequence[Batch] | None = None,
     *,
     edit: Callable[[], object] | None = None,
-    mend: frozenset[int] = frozenset(),
+    mend: Mending = NOTHING,
 ) -> Traced:
     """Repeat the step that was caught, traced; the walk is left where the repeat ended.
 
@@ -68,9 +68,9 @@ def trace(
     return Traced(taken, tracer, sinks, tuple(_in_order_of_names(experiment, found)))
 
 
-def mending(walk: Walk, ordinals: frozenset[int]) -> AbstractContextManager[None]:
-    """For a repeat: the operators with these ordinals, as ``trace`` numbered them, give finite values."""
-    return _tracing(Tracer(walk.experiment.model, mend=ordinals), walk)
+def mending(walk: Walk, mend: Mending) -> AbstractContextManager[None]:
+    """For a repeat: these operators, as ``trace`` numbered and placed them, give finite values."""
+    return _tracing(Tracer(walk.experiment.model, mend=mend), walk)
 
 
 @contextmanager

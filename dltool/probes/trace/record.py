@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from dltool.core.finding import Phase
 from dltool.core.measurements import TensorFacts
@@ -23,6 +23,15 @@ class Leaf:
     kind: LeafKind
     name: str
     facts: TensorFacts
+
+
+class Place(NamedTuple):
+    """What operators of one suspect share: operator and line (the module, where no line is known)."""
+
+    phase: Phase
+    op: str
+    within: str | tuple[str, int] | None
+    deliberate: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +78,23 @@ class Operation:
     moves: bool = False
     masked: bool = False
     sources: Sequence[int | Leaf] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it ran, however often."""
+        within = self.module if self.file is None or self.line is None else (self.file, self.line)
+        return Place(self.phase, self.op, within, self.deliberate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mending:
+    """Operators whose bad values are to be replaced while a step runs: by their number, and all that are born in a place."""
+
+    ordinals: frozenset[int] = frozenset()
+    places: frozenset[Place] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.ordinals or self.places)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dltool.probes.finite import is_allowed
-from dltool.probes.trace.record import Leaf, Operation, Suspect
+from dltool.probes.trace.record import Leaf, Operation, Place, Suspect
 
 LEAVES = ("input", "target", "parameter", "buffer", "state")
 """In the order in which a step meets them; constants are told by the operator that took them."""
@@ -36,7 +36,7 @@ def suspects(
         allow: patterns of modules, parameters and buffers that may hold bad values.
     """
     reached, leaves = _slice(operations, sinks, cut_at_backward=loss_is_finite)
-    found = [Suspect(leaf=leaf, last_resort=_is_meant(leaf, allow)) for leaf in _in_order(leaves)]
+    found = [Suspect(leaf=leaf, last_resort=is_meant(leaf, allow)) for leaf in _in_order(leaves)]
     found += [
         Suspect(operations=tuple(group), last_resort=all(o.deliberate or _allowed(o, allow) for o in group))
         for group in _by_place(operation for operation in reached if operation.born)
@@ -50,6 +50,12 @@ def only_moved(operations: Mapping[int, Operation], sinks: Iterable[int | Leaf])
     """Whether the bad values were only written on purpose, copied or selected on their way: nothing computed with them."""
     reached, _ = _slice(operations, sinks, cut_at_backward=False)
     return all(operation.moves or (operation.born and operation.deliberate) for operation in reached)
+
+
+def leaves_behind(operations: Mapping[int, Operation], sinks: Iterable[int | Leaf]) -> list[Leaf]:
+    """What was bad before the step and reached any of these, in order of kind and name."""
+    _, leaves = _slice(operations, sinks, cut_at_backward=False)
+    return sorted(_in_order(leaves), key=lambda leaf: (LEAVES.index(leaf.kind), leaf.name))
 
 
 def _slice(
@@ -81,15 +87,15 @@ def _computed(operations: Mapping[int, Operation], sources: Sequence[int | Leaf]
     """Whether arithmetic, or a leaf that is no mask, is behind these values, and not only what was written on purpose."""
     reached, leaves = _slice(operations, sources, cut_at_backward=False)
     births = any(operation.born and not operation.deliberate for operation in reached)
-    return births or any(not _is_meant(leaf, ()) for leaf in leaves)
+    return births or any(not is_meant(leaf, ()) for leaf in leaves)
 
 
 def _in_order(leaves: Iterable[Leaf]) -> list[Leaf]:
     return sorted((leaf for leaf in leaves if leaf.kind in LEAVES), key=lambda leaf: LEAVES.index(leaf.kind))
 
 
-def _is_meant(leaf: Leaf, allow: Sequence[str]) -> bool:
-    """Of -inf alone masks are made; a parameter is none."""
+def is_meant(leaf: Leaf, allow: Sequence[str]) -> bool:
+    """Whether its values are allowed, or a mask: one is made of -inf alone, and is no parameter."""
     only_masks = leaf.facts.negative_inf > 0 and not leaf.facts.nan and not leaf.facts.positive_inf
     return is_allowed(leaf.name, allow) or (only_masks and leaf.kind in {"buffer", "input"})
 
@@ -99,8 +105,7 @@ def _allowed(operation: Operation, allow: Sequence[str]) -> bool:
 
 
 def _by_place(births: Iterable[Operation]) -> list[list[Operation]]:
-    groups: dict[tuple[object, ...], list[Operation]] = {}
-    for o in births:
-        place = o.module if o.line is None else (o.file, o.line)
-        groups.setdefault((o.phase, o.op, place, o.deliberate), []).append(o)
+    groups: dict[Place, list[Operation]] = {}
+    for operation in births:
+        groups.setdefault(operation.place, []).append(operation)
     return list(groups.values())

@@ -18,19 +18,20 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dltool.probes.nested import Nested
-from dltool.probes.trace.facts import bad_in, can_be_bad
+from dltool.probes.trace.facts import Bad, bad_in, can_be_bad
 from dltool.probes.trace.flow import Flow, Taken
 from dltool.probes.trace.frames import Line, user_line
 from dltool.probes.trace.modules import Position
 from dltool.probes.trace.names import public_name
 from dltool.probes.trace.operation import Ran, describe, mended_birth
-from dltool.probes.trace.record import Leaf, Operation
+from dltool.probes.trace.record import Leaf, Mending, Operation
 from dltool.probes.trace.signature import Signature, Unit, given, signature, units
 
 MOST_DETAILED = 400
 """Births told in full; after an overflow there may be thousands."""
 LARGEST_KEPT = 2**24
 """Elements up to which the values that an in-place operator overwrites are kept, to tell what it took."""
+NOTHING = Mending()
 
 
 class Site(NamedTuple):
@@ -47,10 +48,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Args:
         model: its modules are followed.
         samples: samples in the batch, to tell rows.
-        mend: ordinals of which what was born is replaced by finite values (their mean, or 1 where there are none).
+        mend: operators of which what was born is replaced by finite values (their mean, or 1 where there are none).
     """
 
-    def __init__(self, model: nn.Module, *, samples: int | None = None, mend: frozenset[int] = frozenset()) -> None:
+    def __init__(self, model: nn.Module, *, samples: int | None = None, mend: Mending = NOTHING) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._model = model
         self._position = Position(model)
@@ -62,6 +63,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._detailed = 0
         self.flow = Flow()
         self.operations: dict[int, Operation] = {}
+        self.swallowed: set[int | Leaf] = set()
+        """Where bad values came from of which arithmetic made good ones: exp(-inf) is 0, and so is 1 / inf."""
         self.last_item: Sequence[int | Leaf] = ()
         """Where the last bad number that Python read (``loss.item()``) came from."""
         self.last_taken: Sequence[int | Leaf] = ()
@@ -147,18 +150,16 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _note(self, ran: Ran) -> None:
         ordinal = self._count
         self._count += 1
-        if ordinal in self._mend:
+        bad = _bad_outputs(ran)
+        if bad and self._is_to_mend(ran, ordinal, bad):
             for tensor in ran.outputs:
                 tensor.copy_(mended_birth(ran, tensor))
-        bad = {i: found for i, tensor in enumerate(ran.outputs) if (found := bad_in(tensor)) is not None}
+            bad = _bad_outputs(ran)
         for i, tensor in enumerate(ran.outputs):
             self.flow.wrote(tensor, ordinal, bad.get(i))
             self.flow.made(tensor, ran.site.op, moved=_moved(ran))
         if bad:
-            first = min(bad)
-            phase = self._position.phase(ran.node)
-            detailed = self._detailed < MOST_DETAILED
-            operation = describe(ran, first, bad[first], ordinal, phase, samples=self._samples, detailed=detailed)
+            operation = self._described(ran, ordinal, bad, detailed=self._detailed < MOST_DETAILED)
             self._detailed += operation.born
             self.operations[ordinal] = operation
         elif not ran.outputs and (sources := _sources([ran.taken])):
@@ -167,6 +168,19 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.last_item = sources
         elif ran.kind.base == "item":
             self.last_item = ()
+        elif not ran.kind.moves:
+            self.swallowed |= set(_sources([ran.taken]))
+
+    def _is_to_mend(self, ran: Ran, ordinal: int, bad: Mapping[int, Bad]) -> bool:
+        if ordinal in self._mend.ordinals or not self._mend.places:
+            return ordinal in self._mend.ordinals
+        operation = self._described(ran, ordinal, bad, detailed=False)
+        return operation.born and operation.place in self._mend.places
+
+    def _described(self, ran: Ran, ordinal: int, bad: Mapping[int, Bad], *, detailed: bool) -> Operation:
+        first = min(bad)
+        phase = self._position.phase(ran.node)
+        return describe(ran, first, bad[first], ordinal, phase, samples=self._samples, detailed=detailed)
 
 
 class _Calls(TorchFunctionMode):
@@ -195,6 +209,10 @@ class _Calls(TorchFunctionMode):
 def _sources(taken: Sequence[Mapping[str, Taken]]) -> Sequence[int | Leaf]:
     found = (source for each in taken for one in each.values() for source in one.sources)
     return tuple(dict.fromkeys(found))
+
+
+def _bad_outputs(ran: Ran) -> dict[int, Bad]:
+    return {i: found for i, tensor in enumerate(ran.outputs) if (found := bad_in(tensor)) is not None}
 
 
 def _moved(ran: Ran) -> Tensor | None:
