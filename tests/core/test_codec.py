@@ -1,6 +1,7 @@
 """Reports survive JSON: every section, with NaN and infinities, comes back as it was."""
 
 import dataclasses
+import enum
 import importlib
 import json
 import math
@@ -32,6 +33,8 @@ def strategy_for(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
         return st.lists(strategy_for(args[0]), max_size=3).map(tuple)
     if origin is not None:
         return st.dictionaries(st.text(max_size=3), strategy_for(args[1]), max_size=2)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return st.sampled_from(list(kind))
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return st.builds(kind, **{f.name: strategy_for(hints[f.name]) for f in dataclasses.fields(kind)})
