@@ -195,6 +195,53 @@ def test_every_batch_starts_from_the_same_state_and_nothing_is_left_behind():
     assert torch.equal(rng.capture(torch.device("cpu"))["numpy"][1], generators[2])
 
 
+def test_what_the_users_modules_count_and_write_is_as_it_was():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(6, 3)
+            self.calls, self.seen, self.cache = 0, [], {"last": None}
+            self.noise = torch.Generator().manual_seed(3)
+
+        def forward(self, x):
+            self.calls += 1
+            self.seen.append(float(x.sum()))
+            self.cache["last"] = x
+            with torch.no_grad():
+                self.linear.weight.clamp_(-0.1, 0.1)
+            x.clamp_(-2.0, 2.0)
+            return self.linear(x + self.calls + torch.rand(x.shape, generator=self.noise))
+
+    lost = {"count": 0}
+
+    def loss(output, target):
+        lost["count"] += 1
+        return F.cross_entropy(output, target)
+
+    model, batches = Counting(), data()
+    batches[1][0][3, 2] = NAN
+    given = [x.clone() for x, _ in batches]
+    before, drawn = model.linear.weight.clone(), model.noise.get_state()
+    assert passed(model, batches, loss)[0] == [(1, (3,), "input", None)]
+    assert (model.calls, model.seen, model.cache, lost) == (0, [], {"last": None}, {"count": 0})
+    assert torch.equal(model.linear.weight, before)
+    assert torch.equal(model.noise.get_state(), drawn)
+    assert all(torch.equal(x.nan_to_num(), kept.nan_to_num()) for (x, _), kept in zip(batches, given, strict=True))
+
+
+def test_a_model_that_goes_bad_at_its_third_call_is_not_called_thrice():
+    class Worn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.calls = nn.Linear(6, 3), 0
+
+        def forward(self, x):
+            self.calls += 1
+            return self.linear(x) / float(self.calls < 3)
+
+    assert passed(Worn(), data())[0] == []
+
+
 def test_a_loss_that_takes_gradients_itself():
     class Slope(nn.Module):
         def __init__(self):

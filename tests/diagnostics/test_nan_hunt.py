@@ -168,3 +168,74 @@ def test_the_run_is_left_as_it_was_found(hunt):
     assert report.measurements["first_bad_step"] is None
     assert report.measurements["steps_run"] == 12
     assert torch.equal(torch.get_rng_state(), state)
+
+
+HOOKED = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.side, self.other = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3)
+            self.head = nn.Linear(3, 2)
+
+        def forward(self, x):
+            x = torch.relu(self.body(x))
+            return self.head(x + 0.0 * self.side(x) + 0.0 * self.other(x))
+
+    def unit(gradient):
+        return gradient / gradient.norm()
+
+    def in_place(parameter):
+        parameter.grad.div_(parameter.grad.norm())
+
+    def anew(parameter):
+        parameter.grad = unit(parameter.grad)
+
+    def each(module, *gradients):
+        return tuple(None if g is None else unit(g) for g in gradients[0])
+
+    def make():
+        net = Net()
+        HOOK
+        return {"model": net, "batches": batches()}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hook", "op", "module", "parameter"),
+    [
+        ("net.side.weight.register_hook(unit)", "AccumulateGrad", "side", "side.weight"),
+        ("net.side.bias.register_post_accumulate_grad_hook(in_place)", "AccumulateGrad", "side", "side.bias"),
+        ("net.side.weight.register_post_accumulate_grad_hook(anew)", "AccumulateGrad", "side", "side.weight"),
+        ("[p.register_hook(unit) for p in net.side.parameters()]", "AccumulateGrad", "side", "side.bias"),
+        ("net.side.register_full_backward_pre_hook(each)", "BackwardHookFunctionBackward", "side", "side.weight"),
+        ("net.side.register_full_backward_hook(each)", "BackwardHookFunctionBackward", "side", "body.weight"),
+    ],
+)
+def test_what_a_hook_does_to_a_gradient_is_told_by_the_parameter(hunt, hook, op, module, parameter):
+    where = only(hunt(HOOKED.replace("HOOK", hook))).where
+    assert (where.phase, where.op, where.step) == ("backward", op, 0)
+    assert (where.module, where.parameter) == (module, parameter)
+    assert where.file == "net.py"
+
+
+def test_of_a_birth_elsewhere_the_only_bad_gradient_is_named_beside_the_module_of_the_operator(hunt):
+    where = only(
+        hunt("""
+            class Root(nn.Module):
+                def forward(self, x):
+                    return x.sqrt()
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.head, self.root = nn.Linear(3, 2), Root()
+                    self.scale = nn.Parameter(torch.zeros(()))
+
+                def forward(self, x):
+                    return self.head(x) + 0.0 * self.root(self.scale)
+
+            def make():
+                return {"model": Net(), "batches": batches()}
+        """)
+    ).where
+    assert (where.phase, where.op, where.module, where.parameter) == ("backward", "SqrtBackward0", "root", "scale")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +12,17 @@ from torch import Tensor
 from dltool.core.finding import Phase
 from dltool.core.measurements import NonFiniteEvent
 from dltool.diagnostics.hunt.proof import Cause
-from dltool.diagnostics.hunt.traced import Traced
+from dltool.diagnostics.hunt.traced import Traced, trace
 from dltool.probes.finite import is_finite
 from dltool.probes.trace.facts import facts
-from dltool.probes.trace.record import Operation
+from dltool.probes.trace.record import Leaf, Operation
 from dltool.probes.trace.told import event_of_birth, event_of_leaf
 from dltool.training.experiment import Experiment
 from dltool.training.patrol import Caught
 from dltool.training.symptoms import Symptoms, names_of_updated, state_of
+
+HOOKED = frozenset({"AccumulateGrad", "BackwardHookFunctionBackward"})
+"""Nodes that compute nothing of their own: what is born there is a hook's doing, or gradients that add up to Inf."""
 
 
 def event_of(caught: Caught, traced: Traced, cause: Cause | None, samples: tuple[int, ...] | None) -> NonFiniteEvent:
@@ -30,24 +34,67 @@ def event_of(caught: Caught, traced: Traced, cause: Cause | None, samples: tuple
         event = event_of_leaf(cause.suspect.leaf, caught.step)
     else:
         birth = cause.suspect.operations[0]
-        phase, parameter = _place(birth, traced, seen, caught.walk.experiment)
+        phase, parameter = _place(birth, caught, traced, seen)
         event = event_of_birth(birth, caught.step, phase, parameter)
+        if phase == "backward" and _is_placed(birth):
+            event = replace(event, module=birth.module)
     settings = _settings(caught, event.parameter)
     term = _bad_term(caught) if seen.loss else None
     proof = None if cause is None else cause.proof
     return replace(event, samples=samples, settings=settings, term=term, proof=proof)
 
 
-def _place(operation: Operation, traced: Traced, seen: Symptoms, experiment: Experiment) -> tuple[Phase, str | None]:
+def _place(operation: Operation, caught: Caught, traced: Traced, seen: Symptoms) -> tuple[Phase, str | None]:
     """Phase and parameter: by what went bad, for a birth in the model may show in a buffer only."""
     if seen.error or seen.loss:
         return ("forward" if operation.phase == "forward" else "loss"), None
     if seen.gradients and operation.phase != "optimizer":
-        own = [name for name in seen.gradients if name.rpartition(".")[0] == operation.module]
-        return operation.phase, own[0] if own else None
+        return operation.phase, _gradient_hit(operation, caught, seen)
     if seen.gradients or seen.parameters or seen.states:
-        return operation.phase, _first_written(traced, seen, experiment) or (seen.gradients or (None,))[0]
+        return operation.phase, _first_written(traced, seen, caught.walk.experiment) or (seen.gradients or (None,))[0]
     return "buffer", seen.buffers[0]
+
+
+def _gradient_hit(operation: Operation, caught: Caught, seen: Symptoms) -> str | None:
+    """The parameter whose gradient tells most of the birth.
+
+    It is one of the operator's own module, else the only bad one; of what a hook did, the first that it got into.
+    """
+    own = [name for name in seen.gradients if name.rpartition(".")[0] == operation.module]
+    if own or len(seen.gradients) == 1:
+        return (own or seen.gradients)[0]
+    return _first_gradient(operation.ordinal, caught, seen.gradients) if operation.op in HOOKED else None
+
+
+def _first_gradient(birth: int, caught: Caught, names: Sequence[str]) -> str | None:
+    """Of these gradients the first into which values of the operator came; the step is traced once more for it."""
+    tracer = trace(caught).tracer
+    given = {name: parameter.grad for parameter, name in names_of_updated(caught.walk.experiment).items()}
+    written = {name: _ordinals(tracer.flow.sources(grad)) for name in names if (grad := given.get(name)) is not None}
+    hit = [(min(found), name) for name, found in written.items() if _led_to(birth, found, tracer.operations)]
+    return min(hit)[1] if hit else None
+
+
+def _is_placed(birth: Operation) -> bool:
+    """Whether the module of the operator is known, and not only that of the gradient which its values got into."""
+    return bool(birth.module) if birth.op in HOOKED else birth.module is not None
+
+
+def _led_to(birth: int, written: Sequence[int], operations: Mapping[int, Operation]) -> bool:
+    """Whether the values of the operator ``birth`` are among those that these wrote."""
+    ahead, seen = list(written), set(written)
+    while ahead:
+        ordinal = ahead.pop()
+        if ordinal == birth:
+            return True
+        before = _ordinals(operations[ordinal].sources) if ordinal in operations else []
+        ahead.extend(source for source in before if source not in seen)
+        seen.update(before)
+    return False
+
+
+def _ordinals(sources: Iterable[int | Leaf]) -> list[int]:
+    return [source for source in sources if isinstance(source, int)]
 
 
 def _first_written(traced: Traced, seen: Symptoms, experiment: Experiment) -> str | None:
@@ -57,7 +104,7 @@ def _first_written(traced: Traced, seen: Symptoms, experiment: Experiment) -> st
     bad += [(name.rpartition("/")[0], held.get(("states", name))) for name in seen.states if not seen.parameters]
     written: list[tuple[int, str]] = []
     for name, tensor in bad:
-        ordinals = [s for s in traced.tracer.flow.sources(tensor) if isinstance(s, int)] if tensor is not None else []
+        ordinals = [] if tensor is None else _ordinals(traced.tracer.flow.sources(tensor))
         if ordinals:
             written.append((min(ordinals), name))
     return min(written)[1] if written else (bad[0][0] if bad else None)

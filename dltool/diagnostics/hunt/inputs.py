@@ -1,7 +1,8 @@
 """``--inputs-only``: every sample once through the model and its loss, without a step, and which of them give NaN or Inf.
 
-The pass is that of training (training mode, gradients on, no augmentation), and every batch starts from the same weights,
-buffers and random numbers, so that what is said of a sample does not hang on those before it.
+The pass is that of training (training mode, gradients on, no augmentation), and every batch starts from the same moment:
+weights, buffers, random numbers, whatever the user's modules count or cache. So what is said of a sample does not hang on
+those before it, and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from dltool.training import rng
 from dltool.training.experiment import Batch, Experiment, Nested
 from dltool.training.failure import explain
 from dltool.training.modes import modes_kept, set_training
+from dltool.training.moment import Moment, Position
 from dltool.training.placement import placer
 from dltool.training.progress import Progress, Silent
 from dltool.training.stop import StopFlag
@@ -110,6 +112,7 @@ class _Trial:
             else nullcontext
         )
         self._start = TorchRandom.capture(experiment.device)
+        self._moment = Moment(experiment, Position(step=0, epoch=0, batch=0))
         self._good: Batch | None = None
 
     def examine(self, index: int, batch: Batch) -> tuple[BadInput, NonFiniteEvent] | None:
@@ -131,8 +134,8 @@ class _Trial:
 
     def _pass(self, batch: Batch) -> _Passed:
         try:
-            with preserved(self._model, replay=self._start), self._as_in_training():
-                output = self._model(batch.input)
+            with self._as_found(), preserved(self._model, replay=self._start), self._as_in_training():
+                output = self._model(transform(batch.input, torch.clone))
                 loss = self._criterion(output, batch.target)
         except UserError:
             raise
@@ -140,6 +143,14 @@ class _Trial:
             return _Passed(None, error=error)
         output = transform(output, lambda tensor: tensor.detach())
         return _Passed(output, loss_is_bad=not is_finite(loss.detach()), output_is_bad=has_nan(output))
+
+    @contextmanager
+    def _as_found(self) -> Iterator[None]:
+        """Whatever the block changes, all is as it was before the first batch."""
+        try:
+            yield
+        finally:
+            self._moment.restore()
 
     @contextmanager
     def _as_in_training(self) -> Iterator[None]:
@@ -153,7 +164,7 @@ class _Trial:
         rows = bad_rows(tuple(batch), samples)
         if rows or passed.error is not None:
             return rows
-        with preserved(self._model), self._precision():
+        with self._as_found(), preserved(self._model), self._precision():
             losses = self._criterion.per_sample(passed.output, batch.target)
         return tuple(sorted({*bad_rows(passed.output, samples), *bad_rows(losses, samples)}))
 
@@ -162,15 +173,16 @@ class _Trial:
         if passed.error is not None:
             given = tuple(batch)
             return event_at("input", index, given) if not is_finite(given) else _refused_at(index)
-        return locate_bad_loss(
-            self._model,
-            self._criterion if passed.loss_is_bad else _OutputAsLoss(),
-            batch,
-            step=index,
-            replay=self._start,
-            allow=self._allow,
-            context=self._as_in_training,
-        )
+        with self._as_found():
+            return locate_bad_loss(
+                self._model,
+                self._criterion if passed.loss_is_bad else _OutputAsLoss(),
+                Batch(transform(batch.input, torch.clone), batch.target),
+                step=index,
+                replay=self._start,
+                allow=self._allow,
+                context=self._as_in_training,
+            )
 
 
 class _OutputAsLoss:
