@@ -74,7 +74,8 @@ class Flaw:
 class ImageFacts:
     """A picture in numbers. Statistics are of the reduced picture, over all channels but alpha, scaled to 0-1.
 
-    ``similarity`` is a perceptual hash of 64 bits; ``encoder`` a short text that files of one origin share (quantisation
+    ``span`` is the largest range that a single channel has: 0 for a picture of one colour, also where that is red and
+    ``minimum`` 0, ``maximum`` 1. ``similarity`` is a perceptual hash of 64 bits; ``encoder`` a short text that files of one origin share (quantisation
     tables, subsampling, chunks, software).
     """
 
@@ -89,6 +90,7 @@ class ImageFacts:
     maximum: float | None = None
     similarity: int | None = None
     encoder: str = ""
+    span: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
