@@ -75,8 +75,8 @@ class ImageFacts:
     """A picture in numbers. Statistics are of the reduced picture, over all channels but alpha, scaled to 0-1.
 
     ``span`` is the largest range that a single channel has: 0 for a picture of one colour, also where that is red and
-    ``minimum`` 0, ``maximum`` 1. ``similarity`` is a perceptual hash of 64 bits; ``encoder`` a short text that files of one origin share (quantisation
-    tables, subsampling, chunks, software).
+    ``minimum`` 0, ``maximum`` 1. ``similarity`` is a perceptual hash of 64 bits; ``encoder`` a short text that files of one
+    origin share (quantisation tables, subsampling, chunks, software).
     """
 
     width: int
