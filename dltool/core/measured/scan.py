@@ -139,6 +139,14 @@ class FlawedFile:
         """The gravest of its flaws."""
         return max((flaw.severity for flaw in self.flaws), key=lambda severity: severity.rank)
 
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The rows that are named, or the file as a whole where a flaw names none."""
+        rows = [flaw.rows or (() if flaw.row is None else (flaw.row,)) for flaw in self.flaws]
+        if not all(rows):
+            return (Sample(path=self.path),)
+        return tuple(Sample(path=self.path, row=row) for row in sorted({row for few in rows for row in few}))
+
 
 @dataclass(frozen=True, kw_only=True)
 class MoreFlaws:

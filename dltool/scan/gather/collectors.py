@@ -1,0 +1,44 @@
+"""Everything that is gathered over the files of a scan, in the order of its sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dltool.core.measured.scan import LabelSource
+from dltool.core.measurements import Section
+from dltool.scan.gather.extremes import ExtremeColumns
+from dltool.scan.gather.features import Features
+from dltool.scan.gather.flaws import Flaws
+from dltool.scan.gather.formats import Formats
+from dltool.scan.gather.images import Images
+from dltool.scan.gather.labels import Labels
+from dltool.scan.record import Entry
+
+
+class Collector(Protocol):
+    """Sees every file once, in the order of the scan, and sums up."""
+
+    def add(self, entry: Entry) -> None:
+        """Take note of one file; nothing that grows with its size is kept."""
+        ...
+
+    def sections(self) -> Iterator[Section]:
+        """What was gathered; a section that would say nothing is left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatherSettings:
+    """What is known beforehand: where labels of files come from, and of the model and its training."""
+
+    label_source: LabelSource = "folders"
+    outputs: int | None = None
+    batch_size: int | None = None
+
+
+def collectors(settings: GatherSettings) -> Sequence[Collector]:
+    """Fresh collectors."""
+    labels = Labels(settings.label_source, outputs=settings.outputs, batch_size=settings.batch_size)
+    return (Formats(), Flaws(), Images(), Features(), ExtremeColumns(), labels)
