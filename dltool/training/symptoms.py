@@ -38,14 +38,15 @@ NONE = Symptoms()
 class Ignoring:
     """Names whose non-finite values do not count: bad before the first step, allowed by the spec, or found innocent.
 
-    Where only Inf was known, a NaN counts as new.
+    Where only Inf was known, a NaN counts as new. A buffer that held NaN from the start counts until it is found innocent: no
+    average forgets it, and a loaded running variance spoils the model where a cache that is filled does not.
     """
 
     def __init__(self, experiment: Experiment) -> None:
         self._allowed = experiment.allow_nonfinite
         self._known: dict[tuple[Part, str], Literal["nan", "inf"]] = {}
         for part, name, value in state_of(experiment):
-            if not is_finite(value):
+            if not is_finite(value) and not (part == "buffers" and kind_of_bad(value) == "nan"):
                 self._known[part, name] = kind_of_bad(value)
 
     def accept(self, symptoms: Symptoms) -> None:

@@ -112,6 +112,18 @@ def test_every_block_that_runs_the_line_is_one_suspect(hunt):
     assert "and nothing else changed" in finding.evidence["proof"]
 
 
+def test_a_running_variance_that_was_loaded_as_nan(hunt):
+    """In training mode nobody reads it: the loss is fine, and every evaluation is not."""
+    report = hunt("""
+        def make():
+            model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+            model[1].running_var[2] = torch.nan
+            return {"model": model, "batches": batches(), "loss": F.cross_entropy}
+    """)
+    finding = only(report)
+    assert (finding.rule, finding.where.parameter, finding.where.step) == ("NAN103", "1.running_var", 0)
+
+
 def test_a_divergence_is_no_samples_fault(hunt):
     report = hunt(
         """

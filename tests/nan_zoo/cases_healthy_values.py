@@ -538,3 +538,43 @@ def beam_of_minus_infinity():
 
 def _classification():
     return [(torch.randn(4, 4), torch.randint(0, 2, (4,))) for _ in range(5)]
+
+
+@healthy()
+def averages_that_start_as_nan():
+    """NaN says that a slot has no average yet; the first value takes its place, later ones are averaged."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+            self.register_buffer("average", torch.full((40,), torch.nan))
+            self.seen = 0
+
+        def forward(self, x):
+            with torch.no_grad():
+                slot, value = self.seen % 7, x.mean()
+                self.seen += 1
+                old = self.average[slot]
+                self.average[slot] = value if old.isnan() else 0.9 * old + 0.1 * value
+            return self.layer(x)
+
+    return {"model": Net(), "batches": [(torch.randn(4, 4), torch.randint(0, 3, (4,))) for _ in range(12)]}
+
+
+@healthy()
+def window_of_the_last_means():
+    """A rolling window that is NaN until it is full."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+            self.register_buffer("window", torch.full((20,), torch.nan))
+
+        def forward(self, x):
+            with torch.no_grad():
+                self.window.copy_(torch.cat([self.window[1:], x.mean().view(1)]))
+            return self.layer(x)
+
+    return {"model": Net(), "batches": [(torch.randn(4, 4), torch.randint(0, 3, (4,))) for _ in range(12)]}

@@ -302,3 +302,19 @@ def tied_weights_with_a_nan():
 
     batches = [(torch.randint(0, 9, (2, 5)), torch.randint(0, 9, (2, 5))) for _ in range(3)]
     return {"model": LanguageModel(), "batches": batches, "loss": F.cross_entropy}
+
+
+@faulty(phase="parameter", parameter="log_sigma", step=0, samples=None)
+def infinite_logarithm_of_a_scale():
+    """exp(-inf) is 0: the parameter hides in a good number, and the division by it is where the damage shows."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 2)
+            self.log_sigma = nn.Parameter(torch.tensor([0.0, -torch.inf]))
+
+        def forward(self, x):
+            return self.layer(x) / self.log_sigma.exp()
+
+    return {"model": Net(), "batches": [(torch.randn(8, 4), torch.randn(8, 2)) for _ in range(3)], "loss": F.mse_loss}

@@ -418,3 +418,30 @@ def deep_in_a_list_of_layers():
     batches = [(torch.randn(4, 4), torch.randint(0, 2, (4,))) for _ in range(3)]
     batches[1][0][2] = -50.0
     return {"model": Net(), "batches": batches, "loss": F.cross_entropy}
+
+
+@faulty(phase="forward", op="mul", module="flow", step=2, samples=(3,))
+def solver_whose_state_explodes():
+    """x' = k x² has a pole: the state of one sample outgrows float32 within the solver's twelve steps."""
+
+    class Flow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.k = nn.Parameter(torch.tensor(0.1))
+
+        def forward(self, x):
+            return self.k * x * x  # born
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.flow, self.head = Flow(), nn.Linear(2, 1)
+
+        def forward(self, x):
+            for _ in range(12):
+                x = x + 0.1 * self.flow(x)
+            return self.head(x)
+
+    batches = [(torch.rand(5, 2), torch.randn(5, 1)) for _ in range(4)]
+    batches[2][0][3] = 300.0
+    return {"model": Net(), "batches": batches, "loss": F.mse_loss}
