@@ -56,6 +56,8 @@ CALLS_OF_MATMUL = _words(
     """linear matmul mm bmm einsum baddbmm addmm addbmm bilinear tensordot mv dot inner outer lstm gru rnn_tanh rnn_relu
     lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell chain_matmul multi_dot vecdot addmv scaled_dot_product_attention"""
 )
+COMPOSED = _words("scaled_dot_product_attention instance_norm einsum outer kron bilinear")
+"""Functions whose inner operators mean nothing to who called them."""
 CASTS = _words("to half float double bfloat16 type type_as cuda cpu")
 
 MOVES = _words(
@@ -112,7 +114,9 @@ def public_name(func: torch._ops.OpOverload, call: str | None) -> str:
         return "norm" if call in {"norm", "normalize", "linalg_norm", "renorm", None} else call
     if base == "to_copy":
         return "to" if call is None or call in CASTS else call
-    if call in {"scaled_dot_product_attention", "instance_norm"} or (call or "").endswith(("lstm", "gru")):
+    if base == "pow" and call == "square":
+        return call
+    if call in COMPOSED or (call or "").endswith(("lstm", "gru")):
         return call or base
     return base
 
