@@ -1,0 +1,166 @@
+"""What can only be seen by comparing samples: copies, copies in another split, samples unlike all others of their folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from dltool.core.measurements import Section
+
+CopyKind = Literal["same-bytes", "same-content", "similar"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LikeSample:
+    """A member of a group. ``path`` is relative to what was scanned; ``row`` counts from 0, None for a whole file."""
+
+    path: str
+    row: int | None = None
+    label: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikeGroup:
+    """Samples that are copies of each other, in the order of the scan.
+
+    ``kind`` is "same-bytes", "same-content" where the same picture lies in other wrapping, or "similar" where only
+    perceptual hashes agree; ``bits`` is the largest distance between two of those, of 64. ``file`` is the first member as a
+    user would open it.
+    """
+
+    kind: CopyKind
+    samples: tuple[LikeSample, ...]
+    file: str
+    bits: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicates(Section):
+    """Groups with the same content, out of ``samples`` files that could be compared."""
+
+    key: ClassVar[str] = "duplicates"
+
+    samples: int
+    groups: tuple[LikeGroup, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearDuplicates(Section):
+    """Groups of pictures whose perceptual hashes stand apart from all others.
+
+    Attributes:
+        samples: pictures that were compared.
+        left_out: pictures that no such hash can tell apart: nearly constant, or smaller than 32 pixels.
+        radius_bits: the largest distance that was looked at, of 64; None where even equal hashes mean nothing here.
+        groups: what stands apart.
+        alike: pictures that are near others, but no nearer than those are to yet others, or in large groups: frames of a
+            video, aligned faces, products on white. They are in no group.
+        alike_across_splits: those of them that have such a neighbour in another split.
+    """
+
+    key: ClassVar[str] = "near_duplicates"
+
+    samples: int
+    left_out: int
+    radius_bits: int | None
+    groups: tuple[LikeGroup, ...]
+    alike: int = 0
+    alike_across_splits: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualRowGroup:
+    """Rows that are equal: ``rows`` the first few, ``count`` all; ``labels`` more than one where they disagree."""
+
+    rows: tuple[int, ...]
+    count: int
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatingTable:
+    """A table with equal rows.
+
+    ``repeated`` rows of ``rows`` equal an earlier or later one. ``spread_bits`` sums log2 of the distinct values of its
+    columns, None where they were not counted: what bounds how many rows could differ.
+    """
+
+    path: str
+    file: str
+    split: str | None
+    rows: int
+    repeated: int
+    spread_bits: float | None
+    groups: tuple[EqualRowGroup, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualRows(Section):
+    """Tables with equal rows, out of ``tables``."""
+
+    key: ClassVar[str] = "equal_rows"
+
+    tables: int
+    repeating: tuple[RepeatingTable, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedRowsPair:
+    """Rows that two tables share.
+
+    ``shared`` rows of ``path`` are also in ``other``; ``rows`` are the first of them, empty where only their number is
+    known. ``expected`` is how many chance would put there, from how often rows repeat within ``other`` (Good 1953).
+    """
+
+    path: str
+    file: str
+    split: str | None
+    other: str
+    other_split: str | None
+    table_rows: int
+    shared: int
+    expected: float
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedRows(Section):
+    """Pairs of tables with rows in common, out of ``tables``; one row in ``kept_ratio`` was compared."""
+
+    key: ClassVar[str] = "shared_rows"
+
+    tables: int
+    kept_ratio: float
+    pairs: tuple[SharedRowsPair, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trait:
+    """What a file has and its neighbours have instead: format, encoder, mode or size."""
+
+    name: Literal["format", "encoder", "mode", "size"]
+    own: str
+    usual: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stranger:
+    """A picture unlike ``neighbours`` others, of which all but ``strangers`` agree. ``folder`` is "" for the whole set."""
+
+    path: str
+    file: str
+    folder: str
+    neighbours: int
+    strangers: int
+    traits: tuple[Trait, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strangers(Section):
+    """Pictures unlike all others of their folder, out of ``samples`` pictures."""
+
+    key: ClassVar[str] = "strangers"
+
+    samples: int
+    files: tuple[Stranger, ...]

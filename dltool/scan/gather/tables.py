@@ -1,0 +1,147 @@
+"""Equal rows: within a table, and in two tables. Rows are told by 64-bit hashes, of which eight million at most are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltool.core.measured.scan_likeness import EqualRowGroup, EqualRows, RepeatingTable, SharedRows, SharedRowsPair
+from dltool.scan.gather.names import printable
+from dltool.scan.record import Entry, TableFacts
+
+MOST_HASHES = 8_000_000
+"""Row hashes in memory; where there are more, only those that end in enough zero bits are kept: the same in every table."""
+
+MOST_ROWS = 10_000
+"""Rows of a pair that are named; ``shared`` counts all."""
+
+MOST_GROUPS = 1000
+"""Groups of equal rows that a table tells of."""
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    path: str
+    file: str
+    split: str | None
+    rows: int
+    repeats: int
+    """Rows beyond the first of their kind."""
+
+
+class Tables:
+    """Gathers the tables of a scan."""
+
+    def __init__(self) -> None:
+        self._tables: list[_Table] = []
+        self._repeating: list[RepeatingTable] = []
+        self._hashes: list[Hashes] = []
+        self._rows: list[NDArray[np.uint32] | None] = []
+        self._seen, self._kept, self._zero_bits = 0, 0, 0
+
+    def add(self, entry: Entry) -> None:
+        """Note a file if it is a table of more than one row."""
+        table, item = entry.found.table, entry.item
+        if table is None or table.rows < 2:
+            return
+        if table.equal_rows:
+            self._repeating.append(_repeating(entry, table))
+        hashes = np.frombuffer(table.row_hashes, dtype="<u8").astype(np.uint64)
+        repeats = table.rows - len(np.unique(hashes)) if len(hashes) else 0
+        self._tables.append(_Table(printable(item.name), printable(item.path), item.split, table.rows, repeats))
+        self._keep(hashes, in_order=len(hashes) == table.rows and bool((hashes[1:] < hashes[:-1]).any()))
+
+    def sections(self) -> tuple[EqualRows, SharedRows]:
+        """What was found, in the order of the scan."""
+        return (
+            EqualRows(tables=len(self._tables), repeating=tuple(self._repeating)),
+            SharedRows(tables=len(self._tables), kept_ratio=self._kept / max(self._seen, 1), pairs=self._pairs()),
+        )
+
+    def _keep(self, hashes: Hashes, *, in_order: bool) -> None:
+        self._seen += len(hashes)
+        chosen = self._chosen(hashes)
+        self._hashes.append(hashes[chosen])
+        self._rows.append(chosen.astype(np.uint32) if in_order else None)
+        self._kept += len(chosen)
+        while self._kept > MOST_HASHES:
+            self._zero_bits += 1
+            for number, kept in enumerate(self._hashes):
+                left, rows = self._chosen(kept), self._rows[number]
+                self._hashes[number] = kept[left]
+                self._rows[number] = None if rows is None else rows[left]
+            self._kept = sum(map(len, self._hashes))
+
+    def _chosen(self, hashes: Hashes) -> NDArray[np.int64]:
+        return np.flatnonzero((hashes & np.uint64((1 << self._zero_bits) - 1)) == 0)
+
+    def _pairs(self) -> tuple[SharedRowsPair, ...]:
+        """Each table with the first that it shares rows with, of another split where there is one."""
+        if self._kept == 0:
+            return ()
+        splits = {split: number for number, split in enumerate(dict.fromkeys(table.split for table in self._tables))}
+        number = np.repeat(np.arange(len(self._tables)), [len(kept) for kept in self._hashes])
+        split = np.array([splits[table.split] for table in self._tables])[number]
+        place = np.concatenate([np.arange(len(kept)) for kept in self._hashes])
+        hashes = np.concatenate(self._hashes)
+        order = np.lexsort((place, number, split, hashes))
+        number, split, place, hashes = number[order], split[order], place[order], hashes[order]
+        new = np.r_[True, hashes[1:] != hashes[:-1]]
+        starts = np.flatnonzero(new)
+        run = np.cumsum(new) - 1
+        first, last = starts[run], np.r_[starts[1:], len(hashes)][run] - 1
+        partner = number[np.where(split != split[first], first, np.where(split != split[last], last, first))]
+        shared: dict[tuple[int, int], list[int]] = {}
+        apart = np.flatnonzero(partner != number)
+        for one, other, at in zip(number[apart].tolist(), partner[apart].tolist(), place[apart].tolist(), strict=True):
+            shared.setdefault((one, other), []).append(at)
+        return tuple(self._pair(*pair, shared[pair]) for pair in sorted(shared) if self._is_told(pair, shared))
+
+    def _is_told(self, pair: tuple[int, int], shared: dict[tuple[int, int], list[int]]) -> bool:
+        """A pair that was met both ways is told once: of the table that is not trained on, or else of the later one."""
+        one, other = pair
+        if (other, one) not in shared:
+            return True
+        trained_on = [(self._tables[number].split or "").lower().startswith("train") for number in pair]
+        return trained_on[1] if trained_on[0] != trained_on[1] else one > other
+
+    def _pair(self, number: int, other: int, places: list[int]) -> SharedRowsPair:
+        table, partner, rows = self._tables[number], self._tables[other], self._rows[number]
+        kept_ratio = self._kept / self._seen
+        return SharedRowsPair(
+            path=table.path,
+            file=table.file,
+            split=table.split,
+            other=partner.path,
+            other_split=partner.split,
+            table_rows=table.rows,
+            shared=round(len(places) / kept_ratio),
+            expected=table.rows * min(1.0, 2 * partner.repeats / partner.rows),
+            rows=() if rows is None else tuple(sorted(int(rows[place]) for place in places)[:MOST_ROWS]),
+        )
+
+
+def _repeating(entry: Entry, table: TableFacts) -> RepeatingTable:
+    groups = (EqualRowGroup(rows=group.rows, count=group.count, labels=group.labels) for group in table.equal_rows)
+    return RepeatingTable(
+        path=printable(entry.item.name),
+        file=printable(entry.item.path),
+        split=entry.item.split,
+        rows=table.rows,
+        repeated=table.equal_row_count,
+        spread_bits=_spread_bits(table),
+        groups=tuple(groups)[:MOST_GROUPS],
+    )
+
+
+def _spread_bits(table: TableFacts) -> float | None:
+    """Bits that the columns could spread the rows over, if they had nothing to do with each other."""
+    counts = [column.distinct for column in table.columns if column.name != table.target]
+    if not counts or None in counts:
+        return None
+    return sum(log2(max(count, 1)) for count in counts if count is not None)
