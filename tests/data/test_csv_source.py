@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dltool.core.delimited import looks_like_header, sniff_delimiter
 from dltool.core.errors import DataError
 from dltool.data.sources import csv as source
 from dltool.data.sources.columns import Selection
-from dltool.data.sources.csv import looks_like_header, read_csv, sniff_delimiter
+from dltool.data.sources.csv import read_csv
 
 
 def read(tmp_path, text, target=("y",), features=None, **options):

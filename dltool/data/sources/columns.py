@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from dltool.core.errors import DataError, Location, Problem, closest
 from dltool.data.dataset import EXAMPLES, Array, Table, examples, to_float32
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-"""Cells that say "no value here", in lower case: they become NaN, which the data rules report."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Column:

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dltool.core.delimited import MISSING, SNIFFED_LINES, looks_like_header, sniff_delimiter
 from dltool.core.errors import DataError, Location, Problem
 from dltool.data.dataset import EXAMPLES, Table, existing_file
-from dltool.data.sources.columns import MISSING, Column, Selection, to_table
+from dltool.data.sources.columns import Column, Selection, to_table
 
-DELIMITERS = (",", ";", "\t")
-SNIFFED_LINES = 20
 CHUNK_ROWS = 8192
 
 
@@ -53,39 +52,6 @@ def read_csv(path: Path, selection: Selection, *, header: bool | None = None, de
     if reader.problems:
         raise DataError(*reader.problems)
     return table
-
-
-def sniff_delimiter(lines: Sequence[str]) -> str:
-    """The separator that cuts every one of the first lines into the same number of cells, the most of them."""
-    best, most = DELIMITERS[0], 1
-    for delimiter in DELIMITERS:
-        widths = {len(row) for row in csv.reader(lines, delimiter=delimiter) if row}
-        if len(widths) == 1 and (width := widths.pop()) > most:
-            best, most = delimiter, width
-    return best if most > 1 else _most_frequent(lines[0])
-
-
-def looks_like_header(rows: Sequence[Sequence[str]], names: set[str]) -> bool:
-    """Whether the first row names the columns: it holds one of ``names``, no number at all, or text above a number."""
-    first = [cell.strip() for cell in rows[0]]
-    if names & set(first) or not any(_is_number(cell) for cell in first):
-        return True
-    return len(rows) > 1 and any(
-        not _is_number(above) and above.lower() not in MISSING and _is_number(below)
-        for above, below in zip(first, rows[1], strict=False)
-    )
-
-
-def _most_frequent(line: str) -> str:
-    return max(DELIMITERS, key=line.count)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> Problem:
