@@ -76,8 +76,8 @@ def _first_gradient(birth: int, caught: Caught, names: Sequence[str]) -> str | N
 
 
 def _is_placed(birth: Operation) -> bool:
-    """Whether the module of the operator is known, and not only that of the gradient which its values got into."""
-    return bool(birth.module) if birth.op in HOOKED else birth.module is not None
+    """Whether the operator's own module is told (None is outside of every one), not that of the gradient it got into."""
+    return bool(birth.module) or birth.op not in HOOKED
 
 
 def _led_to(birth: int, written: Sequence[int], operations: Mapping[int, Operation]) -> bool:
