@@ -1,0 +1,128 @@
+"""JPEG files: size, tables, ending and metadata are read here; ``jpeg_decode`` looks into the scans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from zlib import crc32
+
+from dltool.core.finding import Severity
+from dltool.scan.digest import digest_of
+from dltool.scan.flaws import blemish, corrupt, oddity, unsafe
+from dltool.scan.formats.jpeg_decode import essence, look_into_scans
+from dltool.scan.formats.jpeg_header import END, KINDS, JpegHeader, picture_end, read_header
+from dltool.scan.formats.pillow import full_pixels, other_frames
+from dltool.scan.formats.seen import Seen
+from dltool.scan.record import Flaw, ImageFacts, Tier
+from dltool.scan.settings import InspectSettings
+
+MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+ZEROED_TAIL_BYTES = 64
+
+
+def inspect_jpeg(data: bytes, settings: InspectSettings) -> Seen:
+    """Look into a JPEG file that begins with SOI."""
+    header = read_header(data)
+    if header.scan_start is None or not header.frame or header.problem:
+        kind = "zeroed-tail" if _zeroed_tail(data) else "truncated"
+        return Seen(_facts(header) if header.width else None, (corrupt(kind, header.problem or "it has no frame header"),))
+    image = _facts(header, data)
+    if lie := _impossible_size(header, len(data), settings.max_pixels):
+        return Seen(image, (lie,))
+    if settings.tier is Tier.QUICK:
+        return Seen(image, (*_ending(data, header, cut=True), *_exif(header)))
+    scans = look_into_scans(data, header, settings)
+    damaged = any(flaw.severity is Severity.ERROR for flaw in scans.flaws)
+    flaws = (*_once(scans.flaws, _ending(data, header, cut=damaged)), *_exif(header))
+    if scans.look is not None:
+        seen = scans.look
+        image = replace(
+            image, mean=seen.mean, std=seen.std, minimum=seen.minimum, maximum=seen.maximum, similarity=seen.similarity
+        )
+    if settings.tier is Tier.DEEP and not any(flaw.severity is Severity.ERROR for flaw in flaws):
+        return _deeply(data, image, flaws, settings)
+    return Seen(image, flaws, None if scans.look is None else digest_of(essence(data, header)))
+
+
+def _facts(header: JpegHeader, data: bytes = b"") -> ImageFacts:
+    exif = header.exif
+    parts = [KINDS.get(header.frame, f"sof{header.frame & 15}"), ",".join(f"{x}x{y}" for x, y in header.sampling)]
+    if header.tables:
+        parts.append(f"q={crc32(b''.join(data[start:end] for start, end in header.tables)):08x}")
+    parts += dict.fromkeys(header.application)
+    parts += [exif.software] if exif and exif.software else []
+    return ImageFacts(
+        width=header.width,
+        height=header.height,
+        mode=MODES.get(len(header.sampling), f"{len(header.sampling)} components"),
+        orientation=exif.orientation if exif else 1,
+        encoder=" ".join(("jpeg", *parts)),
+    )
+
+
+def _deeply(data: bytes, image: ImageFacts, flaws: tuple[Flaw, ...], settings: InspectSettings) -> Seen:
+    """Pillow's opinion of the whole picture, and of those that follow it in the file."""
+    pixels, failure = full_pixels(data, "JPEG")
+    if failure is not None:
+        return Seen(image, (*flaws, corrupt("undecodable", f"Pillow cannot decode it: {failure}")))
+    frames = other_frames(data, "MPO", settings) if "MPF" in image.encoder else None
+    if frames is not None:
+        image, flaws = replace(image, frames=frames.number), flaws + frames.flaws
+    return Seen(image, flaws, digest_of(pixels))
+
+
+def _impossible_size(header: JpegHeader, size_bytes: int, max_pixels: int) -> Flaw | None:
+    """Sizes that cannot be: without pixels, or so large that the bytes there are cannot hold a code for each block."""
+    size = f"{header.width} x {header.height} pixels"
+    if not header.width or not header.sampling or min(min(pair) for pair in header.sampling) == 0:
+        return corrupt("declared-size", f"the header declares {size} and {len(header.sampling)} components")
+    if header.width * header.height <= max_pixels:
+        return None
+    blocks = header.width * header.height // 64
+    if header.frame in {0xC0, 0xC1} and size_bytes * 8 < 2 * blocks:  # a DC and an AC code each, of a bit at least
+        return corrupt("declared-size", f"the header declares {size}, for which {size_bytes} bytes cannot be enough")
+    return unsafe("decompression-bomb", f"{size} are more than the limit of {max_pixels}; it was not decoded")
+
+
+def _exif(header: JpegHeader) -> tuple[Flaw, ...]:
+    if header.exif and header.exif.broken:
+        return (oddity("exif", f"the EXIF metadata is damaged: {header.exif.broken}; readers of it may fail"),)
+    return ()
+
+
+def _ending(data: bytes, header: JpegHeader, *, cut: bool) -> tuple[Flaw, ...]:
+    """What is wrong with the end of the file; ``cut`` where the picture is, or may well be, incomplete."""
+    if data.endswith(END):
+        return ()
+    end = picture_end(data, header)
+    if end is None:
+        return (_without_end(data, cut=cut),)
+    rest = data[end:]
+    if not rest.strip(b"\0") or not rest.strip(b"\xff") or not rest.strip():
+        return (oddity("padding", f"{len(rest)} bytes of padding follow the end marker", offset_bytes=end),)
+    if header.several or rest.startswith(b"\xff\xd8\xff") or b"ftyp" in rest[:4096] or b"SEF" in rest[-64:]:
+        return (
+            oddity("appended", f"{len(rest)} bytes of further pictures or film follow the end marker", offset_bytes=end),
+        )
+    return (blemish("trailing-garbage", f"{len(rest)} foreign bytes follow the end marker", offset_bytes=end),)
+
+
+def _without_end(data: bytes, *, cut: bool) -> Flaw:
+    if _zeroed_tail(data):
+        zeros = len(data) - len(data.rstrip(b"\0"))
+        return corrupt("zeroed-tail", f"ends in {zeros} zero bytes, without an end marker", offset_bytes=len(data) - zeros)
+    if cut:
+        return corrupt("truncated", "the file is cut off: it has no end marker")
+    return corrupt("missing-end", "the end marker is missing, without which Pillow refuses a picture, complete as it is")
+
+
+def _once(scans: tuple[Flaw, ...], ending: tuple[Flaw, ...]) -> tuple[Flaw, ...]:
+    """What the decoder and a look at the end both say, said once."""
+    if any(flaw.kind == "zeroed-tail" for flaw in ending):
+        return (*(flaw for flaw in scans if flaw.severity is not Severity.ERROR), *ending)
+    if any(flaw.severity is Severity.ERROR for flaw in scans):
+        return (*scans, *(flaw for flaw in ending if flaw.kind != "truncated"))
+    return scans + ending
+
+
+def _zeroed_tail(data: bytes) -> bool:
+    return len(data) > ZEROED_TAIL_BYTES and not data[-ZEROED_TAIL_BYTES:].strip(b"\0")
