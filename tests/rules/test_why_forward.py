@@ -33,8 +33,8 @@ FORWARD = {
     "x/literal 0": (lambda w: w / 0, ONE, "divisor-of-zero", "1 / 0 is Inf"),
     "1/x": (lambda w: 1 / w, weights(1.0, 0.0), "divisor-of-zero", "1 / 0 is Inf"),
     "remainder": (lambda w: torch.remainder(w, torch.tensor([0.0])), ONE, "divisor-of-zero", "remainder by 0 is NaN"),
-    "normalised zeros": (lambda w: w / w.norm(), weights(0.0, 0.0), "divisor-of-zero", "one number for all"),
-    "masked mean": (lambda w: (w * 0).sum() / torch.zeros(2).sum(), TWO, "divisor-of-zero", "empty selection"),
+    "normalised zeros": (lambda w: w / w.norm(), weights(0.0, 0.0), "divisor-of-zero", "a norm, and every component is 0"),
+    "masked mean": (lambda w: (w * 0).sum() / torch.zeros(2).sum(), TWO, "divisor-of-zero", "nothing was selected"),
     "count of nothing": (
         lambda w: (w * 0).sum() / (w > 9).sum(),
         TWO,

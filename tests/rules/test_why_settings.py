@@ -12,6 +12,8 @@ from dltool.rules.nonfinite.why.registry import explain
 
 INF, NAN = math.inf, math.nan
 
+LARGE = (facts(high=1e30), facts(high=1.0))
+
 
 def update(aten, *operands, settings=None, dtype="float32", output=None, **more):
     inputs = tuple(facts(dtype=dtype, low=min(v, 0.0), high=v) for v in operands)
@@ -52,18 +54,21 @@ def test_betas_of_one():
 
 
 @pytest.mark.parametrize(
-    ("lr", "decay", "momentum", "before", "expected"),
+    ("row", "expected"),
     [
-        (1.0, 3.0, 0.0, 2e38, "decay-runaway"),
-        (1.0, 2.0, 0.0, 2e38, "overflow"),
-        (1.0, 3.0, 0.9, 2e38, "overflow"),
-        (1.0, 3.0, 0.0, 1e3, "overflow"),
-        (NAN, 3.0, 0.0, 2e38, "bad-setting"),
+        (("AdamW", 1.0, 3.0, 0.0, 2e38), "decay-runaway"),
+        (("SGD", 1.0, 3.0, 0.0, 2e38), "decay-runaway"),
+        (("SGD", 1.0, 2.0, 0.0, 2e38), "overflow"),
+        (("SGD", 1.0, 3.0, 0.9, 2e38), "overflow"),
+        (("SGD", 1.0, 3.0, 0.0, 1e3), "overflow"),
+        (("SGD", NAN, 3.0, 0.0, 2e38), "bad-setting"),
+        (("Adam", 1.0, 3.0, 0.0, 2e38), "overflow"),  # divides its decay by the size of the gradient that it is part of
     ],
 )
-def test_decay_runs_away_above_two_over_the_rate_and_only_near_the_end_of_the_type(lr, decay, momentum, before, expected):
+def test_decay_runs_away_above_two_over_the_rate_and_only_near_the_end_of_the_type(row, expected):
+    optimizer, lr, decay, momentum, before = row
     span = {"minimum": -before, "maximum": before, "nan": 0, "inf": 0}
-    settings = {"lr": lr, "weight_decay": decay, "momentum": momentum, "before": span}
+    settings = {"optimizer": optimizer, "lr": lr, "weight_decay": decay, "momentum": momentum, "before": span}
     given = update("aten.mul_.Tensor", 2e38, settings=settings, output=INFINITE, arguments={"other": 1 - 3.0})
     assert mechanism(given) == expected
 
@@ -133,13 +138,44 @@ def test_growth_does_not_explain_a_division_by_zero_but_what_nothing_else_explai
 
 
 def test_advice_does_not_ask_for_what_the_run_does_already():
-    settings = {"lr": 0.0, "clip_norm": 1.0}
-    advice = " ".join(explain(Case(event("aten.mul.Tensor", 1e30, 1e30, output=INFINITE, settings=settings))).advice)
-    assert "clip" not in advice
-    assert "learning rate" not in advice
-    assert "clip_norm: 1.0" in " ".join(
-        explain(Case(event("aten.mul.Tensor", 1e30, 1e30, output=INFINITE, settings={"clip_norm": 50.0}))).advice
-    )
+    def advice(settings, lead_up):
+        given = event("aten.mul.Tensor", 1e30, 1e30, output=INFINITE, settings=settings)
+        return " ".join(explain(Case(given, lead_up)).advice)
+
+    growth = grown(9, 9.0)
+    assert "clip" not in advice({"lr": 0.0, "clip_norm": 1.0}, growth)
+    assert "learning rate" not in advice({"lr": 0.0, "clip_norm": 1.0}, growth)
+    assert "clip_norm: 1.0" in advice({"clip_norm": 50.0}, growth)
+    assert "learning rate to 0.01" in advice({"lr": 0.1}, growth)
+
+
+@pytest.mark.parametrize("lead_up", [None, grown(0, 1.0), grown(2, 2.0)])
+def test_without_growth_that_was_measured_nobody_is_told_to_lower_the_rate_or_to_clip(lead_up):
+    for aten, operands in (("aten.mul.Tensor", (1e30, 1e30)), ("aten.pow.Tensor_Scalar", (1e30, 2.0))):
+        given = event(aten, *operands, output=INFINITE, settings={"lr": 0.1, "optimizer": "SGD"})
+        advice = " ".join(explain(Case(given, lead_up)).advice)
+        assert "learning rate" not in advice
+        assert "clip_norm" not in advice
+
+
+def test_growth_under_a_decay_that_runs_away_is_the_decays_and_not_the_rates():
+    def told(optimizer, decay, lead_up):
+        settings = {"optimizer": optimizer, "lr": 1e-3, "weight_decay": decay}
+        return explain(Case(event("aten.mse_loss.default", inputs=LARGE, output=INFINITE, settings=settings), lead_up))
+
+    found = told("SGD", 1e5, grown(4, 99.0))
+    assert found.mechanism == "decay-runaway"
+    assert "lr × weight_decay is 100, so that every step multiplies a weight by -99; gradients had grown" in found.cause
+    assert found.advice[0].startswith("lower the decay")
+    assert not any("learning rate" in line for line in found.advice)
+    for optimizer, decay, lead_up in (("SGD", 1e-2, grown(4, 99.0)), ("SGD", 1e5, None), ("Adam", 1e5, grown(4, 99.0))):
+        assert told(optimizer, decay, lead_up).mechanism == "overflow"
+
+
+def test_a_ratio_that_overflows_itself_is_not_printed():
+    given = event("aten.mse_loss.default", inputs=LARGE, output=INFINITE)
+    assert cause(given, grown(5, INF)).startswith("gradients had grown more than 1e+06-fold a step for 5 steps")
+    assert cause(given, grown(5, 1e102)).startswith("gradients had grown more than 1e+06-fold a step for 5 steps")
 
 
 def test_fill_values_and_first_steps_tell_where_a_huge_number_comes_from():

@@ -95,5 +95,5 @@ def _facts(tensor: torch.Tensor) -> dict[str, float]:
 
 
 SAME = (
-    "phase", "op", "aten", "module", "forward_op", "inputs", "output", "arguments", "index", "operands",
+    "phase", "op", "aten", "module", "forward_op", "inputs", "output", "arguments", "index", "operands", "makers",
 )  # fmt: skip

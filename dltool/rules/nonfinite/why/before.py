@@ -39,13 +39,15 @@ def delivered(case: Case) -> Explanation | None:
     held = case.held
     what = case.event.source or "batch"
     if held is None:
-        return Explanation("bad-data", f"the {what} was delivered with {_kind(case)} in it", _data_advice(case))
+        return Explanation("bad-data", f"the {what} was delivered with {_kind(case)} in it", _data_advice(case, None))
     return Explanation(
-        "bad-data", f"the {what} was delivered with {_content(held)}{_how_made(case, held)}", _data_advice(case)
+        "bad-data", f"the {what} was delivered with {_content(held)}{_how_made(case, held)}", _data_advice(case, held)
     )
 
 
 def _how_made(case: Case, held: TensorFacts) -> str:
+    if _is_target(case):
+        return ": a target that is missing, or was computed as 0 / 0" if held.nan else _what_leaves_inf(held)
     rows, row_size = len(case.event.samples or ()), numel(held) // max(held.shape[0], 1) if held.shape else 1
     if rows and row_size > 1 and held.nan == rows * row_size:
         return (
@@ -54,19 +56,35 @@ def _how_made(case: Case, held: TensorFacts) -> str:
         )
     if not held.nan and held.dtype == "float16":
         return ": float16 ends at 65504, and larger values become Inf when they are converted"
-    if not held.nan:
-        return ": what a logarithm of 0, a division by 0 or an overflow leaves"
-    return ""
+    return "" if held.nan else _what_leaves_inf(held)
 
 
-def _data_advice(case: Case) -> tuple[str, ...]:
-    checks = "check the code that makes the features: a spread of 0, a logarithm of 0, an empty cell that was read as NaN"
-    if (case.event.source or "").startswith("target"):
-        checks = (
-            "check the code that makes the targets, and leave unlabelled samples out of the loss (a mask before the mean)"
+def _what_leaves_inf(held: TensorFacts) -> str:
+    if not held.positive_inf:
+        return ": what a logarithm of 0 leaves"
+    if not held.negative_inf:
+        return ": what a division by 0 or an overflow leaves"
+    return ": what a logarithm of 0, a division by 0 or an overflow leaves"
+
+
+def _is_target(case: Case) -> bool:
+    return (case.event.source or "").startswith("target")
+
+
+def _data_advice(case: Case, held: TensorFacts | None) -> tuple[str, ...]:
+    made = f"check the code that makes the {'targets' if _is_target(case) else 'features'}"
+    if held is not None and not held.nan:
+        logarithm = "torch.log1p(x) or torch.log(x + eps) where a logarithm may meet 0"
+        divisor = "an eps in the divisor, a wider type or a bound where a value may outgrow it"
+        parts = [*[logarithm] * bool(held.negative_inf), *[divisor] * bool(held.positive_inf)]
+        return DROP_ROWS, f"{made}: {'; '.join(parts)}"
+    if _is_target(case):
+        select = (
+            "where NaN marks a missing target, select before the loss: known = ~y.isnan(); loss(output[known], y[known])"
         )
-    missing = "where NaN marks a missing value, fill it in (torch.nan_to_num) and hand the model a mask"
-    return DROP_ROWS, checks, missing
+        return select, DROP_ROWS, f"{made}: a cell that did not parse, 0 / 0"
+    checks = f"{made}: a spread of 0, a logarithm of a negative number, an empty cell that was read as NaN"
+    return DROP_ROWS, checks, "where NaN marks a missing value, fill it in (torch.nan_to_num) and hand the model a mask"
 
 
 def left_uninitialised(case: Case) -> Explanation | None:
@@ -92,7 +110,9 @@ def held_before(case: Case) -> Explanation | None:
     if held is None and case.event.phase == "buffer":  # of a live run, whose own step may have written it
         return None
     what = _content(held) if held is not None else _kind(case)
-    cause = f"it held {what} before the run touched it: it was loaded so, or never initialised"
+    computed = held is not None and not held.nan and bool(bad_values(held))
+    how = "its initialisation computed it" if computed else "never initialised"
+    cause = f"it held {what} before the run touched it: it was loaded so, or {how}"
     load = (
         f"look into the checkpoint that {case.event.parameter or 'it'} came from "
         "(`model: {pretrained: {weights: ...}}` in a spec): torch.isfinite(tensor).all() for every entry"
@@ -105,6 +125,12 @@ def held_before(case: Case) -> Explanation | None:
             else "fill it before it is read, and let nothing read beyond what was written"
         )
         return Explanation("bad-buffer", cause, (reset, load))
+    if computed:
+        clamp = (
+            f"look at what sets {case.event.parameter or 'it'}: a log of 0, a logit of 0 or 1, an exp that overflows: "
+            "clamp its argument, x.clamp(1e-6, 1 - 1e-6)"
+        )
+        return Explanation("bad-parameter", cause, (clamp, load))
     return Explanation("bad-parameter", cause, (load, _initialise(case)))
 
 
@@ -141,7 +167,7 @@ def _kind(case: Case) -> str:
 
 
 def _content(held: TensorFacts) -> str:
-    infinite = held.positive_inf + held.negative_inf
     parts = [f"{held.nan} NaN"] if held.nan else []
-    parts += [f"{infinite} Inf"] if infinite else []
+    parts += [f"{held.positive_inf} Inf"] if held.positive_inf else []
+    parts += [f"{held.negative_inf} -Inf"] if held.negative_inf else []
     return f"{' and '.join(parts) or 'bad values'} among {counted(numel(held), 'value')}"

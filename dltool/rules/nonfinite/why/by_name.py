@@ -5,7 +5,7 @@ from __future__ import annotations
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.cures import SAFE_BEFORE_WHERE
 from dltool.rules.nonfinite.why.explanation import Explanation
-from dltool.rules.nonfinite.why.slopes import ALIKE, EXAMPLES, STEEP
+from dltool.rules.nonfinite.why.slopes import ALIKE, EPS, EXAMPLES, STEEP
 
 KNOWN_FOR = {
     "sqrt": "sqrt of a negative number is NaN",
@@ -44,5 +44,5 @@ def known_for(case: Case) -> Explanation | None:
     said = (KNOWN_SLOPES if backward else KNOWN_FOR).get(name)
     if said is None:
         return None
-    advice = (*((EXAMPLES[name],) if name in EXAMPLES else ()), SAFE_BEFORE_WHERE) if backward else ()
+    advice = (*((EXAMPLES[name].format(eps=EPS),) if name in EXAMPLES else ()), SAFE_BEFORE_WHERE) if backward else ()
     return Explanation("by-name", said.format(name), advice)

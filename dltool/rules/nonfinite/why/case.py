@@ -85,6 +85,19 @@ class Case:
         """The inputs of floating point."""
         return tuple(given for given in self.event.inputs if range_of(given.dtype) is not None)
 
+    def maker(self, index: int) -> str | None:
+        """The operator that made input ``index`` in this step; None for what was there before it, and where nobody knows."""
+        makers = self.event.makers
+        return makers[index] if makers and -len(makers) <= index < len(makers) else None
+
+    @property
+    def largest_maker(self) -> str | None:
+        """The operator that made the input with the largest magnitude."""
+        given = self.event.inputs
+        if len(self.event.makers) != len(given) or not given:
+            return None
+        return self.event.makers[max(range(len(given)), key=lambda i: magnitude(given[i]))]
+
     @property
     def held(self) -> TensorFacts | None:
         """For what was bad before the step: the tensor that held it."""

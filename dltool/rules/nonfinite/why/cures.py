@@ -14,10 +14,6 @@ CLIP = (
     "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0) before optimizer.step() in code"
 )
 SCALE_DATA = "scale inputs and targets: `data: {normalize: standard, normalize_target: standard}` in a spec"
-LOGITS = (
-    "leave the last softmax or sigmoid out and give the loss logits: `loss: cross_entropy` or `loss: bce_with_logits` in a "
-    "spec, F.cross_entropy, F.log_softmax or F.logsigmoid in code"
-)
 WIDER = (
     "compute this in float32 (`train: {precision: fp32}` in a spec; .float() under torch.autocast(..., enabled=False) in "
     "code), or in bfloat16, which reaches as far as float32 (`train: {precision: bf16}`)"
@@ -31,12 +27,19 @@ DROP_ROWS = (
     "them in the Dataset in code"
 )
 
+LESS_DECAY = "lower the decay until lr × weight_decay is far below 1: `{}` in a spec, weight_decay= in code"
+
+
+def clipping(case: Case) -> tuple[str, ...]:
+    """Clipping, where the run does not clip already."""
+    clipped = case.setting("clip_norm")
+    return (CLIP,) if clipped is None or clipped > 1 else ()
+
 
 def calmer(case: Case) -> tuple[str, ...]:
     """Shorter steps: a lower rate, and clipping where the run does not clip already."""
-    clipped, lr = case.setting("clip_norm"), case.setting("lr")
-    slower = () if lr == 0 else (lower_rate(case),)
-    return (*slower, CLIP) if clipped is None or clipped > 1 else slower
+    slower = () if case.setting("lr") == 0 else (lower_rate(case),)
+    return *slower, *clipping(case)
 
 
 def lower_rate(case: Case) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 from dltool.core.measurements import TensorFacts
-from dltool.rules.nonfinite.why.case import Case, numel
-from dltool.rules.nonfinite.why.dtypes import lost_eps, range_of
+from dltool.rules.nonfinite.why.case import Case
+from dltool.rules.nonfinite.why.divisor import EPS, described
+from dltool.rules.nonfinite.why.dtypes import lost_eps
 from dltool.rules.nonfinite.why.explanation import Explanation
-from dltool.rules.nonfinite.why.nothing import NOTHING
 from dltool.rules.nonfinite.why.words import counted, number
 
 QUOTIENTS = frozenset({"div", "floor_divide", "fmod", "remainder"})
-EPS = "keep the divisor away from 0: x / (y + eps), or y.clamp_min(1e-6) where y is never negative"
 
 
 def divided(case: Case) -> tuple[float, float] | None:
@@ -31,13 +30,15 @@ def divisor_of_zero(case: Case) -> Explanation | None:
         return _zeros_in_divisor(case)
     if sides[1] != 0 or math.isnan(sides[0]):
         return None
-    dividend, note = sides[0], _few(case) + _lost(case)
+    dividend, what = sides[0], described(case)
+    note = what.said + _lost(case)
     if case.kernel in {"fmod", "remainder"}:
         return Explanation("divisor-of-zero", f"{case.kernel} by 0 is NaN{note}", (EPS,))
+    where = f"in the backward of {case.function}, " if case.in_backward else ""
     if dividend != 0:
-        said = f"a division by 0: {number(dividend)} / 0 is {'Inf' if dividend > 0 else '-Inf'}"
-        return Explanation("divisor-of-zero", said + note, (EPS, *_of_nothing(case)))
-    return Explanation("divisor-of-zero", f"0 / 0 is NaN{note}", (*_of_nothing(case), EPS))
+        said = f"{where}a division by 0: {number(dividend)} / 0 is {'Inf' if dividend > 0 else '-Inf'}"
+        return Explanation("divisor-of-zero", said + note, what.cures)
+    return Explanation("divisor-of-zero", f"{where}0 / 0 is NaN{note}", what.cures)
 
 
 def _zeros_in_divisor(case: Case) -> Explanation | None:
@@ -67,27 +68,6 @@ def infinite_quotient(case: Case) -> Explanation | None:
 
 def _divisor(case: Case) -> TensorFacts | None:
     return case.event.inputs[-1] if len(case.event.inputs) > 1 else None
-
-
-def _few(case: Case) -> str:
-    """What a divisor is that serves several values: a sum, a count or a norm."""
-    divisor, dividend = _divisor(case), case.event.inputs[0] if case.event.inputs else None
-    if divisor is None or dividend is None or case.in_backward or case.kernel == "addcdiv":
-        return ""
-    if range_of(divisor.dtype) is None:
-        return ": the divisor is a count, and nothing was counted"
-    if divisor.shape == ():
-        return (
-            ": the divisor is one number for all (a sum, a count of a mask, a norm) that came out 0, as over an "
-            "empty selection"
-        )
-    if numel(divisor) < numel(dividend):
-        return ": each divisor serves a whole row (a sum, a count of a mask, a norm), and this one is 0, as for an empty row"
-    return ""
-
-
-def _of_nothing(case: Case) -> tuple[str, ...]:
-    return (NOTHING,) if _few(case) else ()
 
 
 def _lost(case: Case) -> str:

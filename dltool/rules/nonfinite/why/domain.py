@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from dltool.rules.nonfinite.why.case import Case
-from dltool.rules.nonfinite.why.cures import LOGITS
 from dltool.rules.nonfinite.why.dtypes import lost_eps
 from dltool.rules.nonfinite.why.explanation import Explanation
+from dltool.rules.nonfinite.why.logarithm import LOGARITHMS, around_clamp, of_zero
 from dltool.rules.nonfinite.why.words import number
 
 INF = math.inf
@@ -44,7 +44,6 @@ DOMAINS = {
 """A new function is a row here. entr is -Inf below 0, the others NaN."""
 
 GAMMAS = frozenset({"lgamma", "gammaln", "digamma", "psi", "polygamma"})
-LOGARITHMS = frozenset({"log", "log2", "log10"})
 
 
 def outside_domain(case: Case) -> Explanation | None:
@@ -55,15 +54,15 @@ def outside_domain(case: Case) -> Explanation | None:
         return None
     if at in domain.poles:
         sign = "-Inf" if case.event.output is not None and case.event.output.negative_inf else "Inf"
-        cause = f"{case.kernel} of {number(at)} is {sign}{_underflow(case, at)}"
-        return Explanation("edge-of-domain", cause, _advice(case, domain))
+        cause = f"{case.kernel} of {number(at)} is {sign}{_why_at_edge(case, at)}"
+        return Explanation("edge-of-domain", cause, _at_edge(case, domain))
     if domain.low <= at <= domain.high:
         return None
     edge = domain.low if at < domain.low else domain.high
     slip = f", {abs(at - edge):.1g} over the edge, as rounding leaves it" if abs(at - edge) <= ROUNDING else ""
     span = f"from {number(domain.low)} on" if domain.high == INF else f"from {number(domain.low)} to {number(domain.high)}"
     cause = f"{case.kernel} of {number(at)} is {_bad(case)}: it is defined {span}{slip}"
-    return Explanation("outside-domain", cause, _advice(case, domain))
+    return Explanation("outside-domain", cause, _outside(case, domain, slipped=bool(slip)))
 
 
 def gamma_pole(case: Case) -> Explanation | None:
@@ -127,22 +126,34 @@ def _underflow(case: Case, at: float) -> str:
     return lost_eps(case.inputs[0].dtype) if at == 0 and case.inputs else ""
 
 
-def _advice(case: Case, domain: Domain) -> tuple[str, ...]:
-    low, high = domain.low, domain.high
-    name = case.kernel
-    if high == INF:
-        clamp = f"keep the argument in the domain: torch.{name}(x.clamp_min({'1e-6' if low == 0 else f'{low:g} + 1e-6'}))"
-    else:
-        clamp = f"keep the argument off the edge: torch.{name}(x.clamp({low:g} + 1e-6, {high:g} - 1e-6))"
-    if _looks_like_probability(case) and name in LOGARITHMS:
-        return LOGITS, clamp
-    if name in {"sqrt", "rsqrt"}:
-        return clamp, "or take squares and variances in a form that cannot go negative: (x - x.mean()).square().mean()"
+def _why_at_edge(case: Case, at: float) -> str:
+    return (of_zero(case, case.maker(0)) if case.kernel in LOGARITHMS else "") + _underflow(case, at)
+
+
+def _clamp(case: Case, domain: Domain) -> str:
+    low, high, name = domain.low, domain.high, case.kernel
+    if high != INF:
+        return f"keep the argument off the edge: torch.{name}(x.clamp({low:g} + 1e-6, {high:g} - 1e-6))"
+    floor = "1e-6" if low == 0 else f"{low:g} + 1e-6"
+    return f"keep the argument in the domain: torch.{name}(x.clamp_min({floor}))"
+
+
+def _at_edge(case: Case, domain: Domain) -> tuple[str, ...]:
+    clamp = _clamp(case, domain)
+    if case.kernel in LOGARITHMS:
+        return around_clamp(case, case.kernel, case.maker(0), clamp)
+    if case.kernel == "rsqrt":
+        return "add an eps inside: torch.rsqrt(x + 1e-6), as layer_norm and rms_norm do", clamp
     return (clamp,)
 
 
-def _looks_like_probability(case: Case) -> bool:
-    given = case.inputs[0] if case.inputs else None
-    if given is None or given.minimum is None or given.maximum is None:
-        return False
-    return given.minimum == 0 and given.maximum <= 1
+def _outside(case: Case, domain: Domain, *, slipped: bool) -> tuple[str, ...]:
+    clamp = _clamp(case, domain)
+    if case.kernel in {"sqrt", "rsqrt"} and (slipped or case.maker(0) in {"sub", None}):
+        return clamp, "or take squares and variances in a form that cannot go negative: (x - x.mean()).square().mean()"
+    if slipped or not case.event.makers:
+        return (clamp,)
+    made = case.maker(0)
+    if made is None:
+        return clamp, "it was there before the step: check the batch; keep a weight that must be positive as F.softplus(raw)"
+    return clamp, f"a clamp hides such values and stops their gradient: look why {made} gives such an argument"

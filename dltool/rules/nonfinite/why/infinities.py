@@ -15,6 +15,8 @@ WAVES = frozenset({"sin", "cos", "tan", "fmod", "remainder"})
 FILLS = frozenset({"full", "full_like", "new_full", "fill", "masked_fill", "scalar_tensor", "index_fill", "constant_pad_nd"})
 WRITERS = FILLS | {"where", "pad", "tensor", "zeros_like", "setitem", "masked_fill_", "fill_"}
 """Public names of what writes a value; logdet writes NaN too, but not because it was asked to."""
+LOGARITHMIC = frozenset({"log", "log2", "log10", "log_softmax", "logsigmoid", "sub"})
+"""A log-probability is also written as logits less their logsumexp."""
 UNINITIALISED = frozenset(
     {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted", "resize"}
 )
@@ -72,6 +74,9 @@ def zero_times_inf(case: Case) -> Explanation | None:
     infinite = next(value for value in pair if math.isinf(value))
     cause = f"0 × {number(infinite)} is NaN"
     masked = "to mask, select instead of multiplying: x.masked_fill(mask, 0.0) or torch.where(mask, x, 0.0)"
+    if infinite < 0 and case.maker(pair.index(infinite) - len(pair)) in LOGARITHMIC:
+        entropy = "for p * log(p) at p = 0: torch.special.entr(p), torch.special.xlogy(p, p), log_p.masked_fill(p == 0, 0.0)"
+        return Explanation("zero-times-inf", cause, (masked, entropy))
     return Explanation("zero-times-inf", cause, (masked, FIND_INF))
 
 
@@ -104,6 +109,15 @@ def inf_in_product(case: Case) -> Explanation | None:
     others = [given for given in case.inputs if given is not infinite[0]]
     cause = f"{case.function} was given {_both(infinite[0])}: "
     cause += "Inf × 0 is NaN" if any(other.zeros for other in others) else "the products of both signs add up to Inf - Inf"
+    writer = case.maker(case.event.inputs.index(infinite[0]))
+    if writer in WRITERS:
+        cause = (
+            f"{case.function} was given {_both(infinite[0])} that {writer} had written: in a row nothing is left unmasked"
+        )
+        kept = (
+            "leave every row a place that is not masked, or fill the rest after the maximum: x.masked_fill(x.isinf(), 0.0)"
+        )
+        return Explanation("deliberate-value", cause, (kept, "mask with a large finite number: torch.finfo(dtype).min"))
     return Explanation("inf-in-product", cause, (FIND_INF,), too_large=True)
 
 

@@ -11,6 +11,7 @@ NORMALISATIONS = frozenset({"layer_norm", "group_norm", "batch_norm", "instance_
 SOLVERS = frozenset(
     {"inv", "solve", "lu_solve", "cholesky", "cholesky_solve", "slogdet", "det", "pinv", "lstsq", "triangular_solve"}
 )
+DETERMINANTS = frozenset({"slogdet", "det"})
 
 
 def normalised_without_eps(case: Case) -> Explanation | None:
@@ -47,9 +48,8 @@ def singular_matrix(case: Case) -> Explanation | None:
         return None
     cause = f"{case.function} of finite numbers is not finite, as for a matrix that is singular or nearly so"
     ridge = "add a small multiple of the identity first: A + 1e-6 * torch.eye(n)"
-    return Explanation(
-        "singular-matrix", cause, (ridge, "or solve the least-squares problem: torch.linalg.lstsq, torch.linalg.pinv")
-    )
+    squares = "or solve the least-squares problem: torch.linalg.lstsq, torch.linalg.pinv"
+    return Explanation("singular-matrix", cause, (ridge,) if case.kernel in DETERMINANTS else (ridge, squares))
 
 
 def negative_determinant(case: Case) -> Explanation | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dltool.core.measurements import TensorFacts
-from dltool.rules.nonfinite.why.case import Case, numel
+from dltool.rules.nonfinite.why.case import Case, bad_values, numel
 from dltool.rules.nonfinite.why.explanation import Explanation
 from dltool.rules.nonfinite.why.words import counted, number
 
@@ -30,8 +30,10 @@ def empty_reduction(case: Case) -> Explanation | None:
 def every_target_ignored(case: Case) -> Explanation | None:
     """A classification loss whose mean runs over no target."""
     ignored = case.argument("ignore_index")
-    if case.kernel != "nll_loss" or ignored is None or not case.from_finite:
+    if case.kernel != "nll_loss" or ignored is None:
         return None
+    if not case.from_finite:
+        return _infinite_weight(case)
     targets = next((given for given in case.event.inputs if given.dtype in {"int64", "uint8"}), None)
     if targets is not None and targets.minimum == targets.maximum == ignored:
         cause = (
@@ -54,6 +56,17 @@ def every_target_ignored(case: Case) -> Explanation | None:
     return None
 
 
+def _infinite_weight(case: Case) -> Explanation | None:
+    """Inf × 0 or Inf / Inf of class weights."""
+    weights = case.inputs[1] if len(case.inputs) > 1 else None
+    if weights is None or not weights.positive_inf or bad_values(case.inputs[0]):
+        return None
+    cause = (
+        f"{weights.positive_inf} of {numel(weights)} class weights is Inf, as 1 / count gives for a class without samples"
+    )
+    return Explanation("class-weight-of-inf", cause, ("count at least 1 of each class: total / counts.clamp_min(1)",))
+
+
 def variance_of_one(case: Case) -> Explanation | None:
     """A variance over so few values that nothing is left to divide by."""
     if case.kernel in NORMS_OF_A_BATCH:
@@ -69,6 +82,10 @@ def variance_of_one(case: Case) -> Explanation | None:
         f"the {case.function} of {counted(over, 'value')} divides by {over} - {number(correction)}: "
         "with Bessel's correction one value has no variance"
     )
+    dims = case.event.arguments.get("dim")
+    if isinstance(dims, list | tuple) and dims and not {0, -len(case.inputs[0].shape)} & set(dims):
+        size = "the dimension has size 1, and there is nothing to normalise: leave it out there, or take another dimension"
+        return Explanation("variance-of-one", cause, (size,))
     biased = f"take the biased estimate, torch.{case.function}(..., correction=0)"
     return Explanation("variance-of-one", cause, (biased, f"{_more_samples()}, or skip a batch of one"))
 

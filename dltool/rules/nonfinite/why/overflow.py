@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from dltool.core.measurements import TensorFacts
 from dltool.rules.nonfinite.why.case import Case, magnitude, numel
-from dltool.rules.nonfinite.why.cures import DROP_ROWS, SCALE_DATA, WIDER, calmer
+from dltool.rules.nonfinite.why.cures import WIDER
 from dltool.rules.nonfinite.why.dtypes import RANGES, Range
 from dltool.rules.nonfinite.why.explanation import Explanation
+from dltool.rules.nonfinite.why.rows import FINITE_MASK
+from dltool.rules.nonfinite.why.too_large import EXPONENTIALS, SQUARING, argument, cures, general_cures, odd
 from dltool.rules.nonfinite.why.words import number
 
 Reach = tuple[float, str]
@@ -27,9 +29,34 @@ def overflow(case: Case) -> Explanation | None:
     reach = REACHES.get(case.kernel, _unknown)(case)
     if reach is None or not reach[0] > SLACK * limit.largest:
         return None
-    gradient = f"in the gradient of {case.function} " if case.in_backward else ""
-    cause = f"{gradient}{reach[1]} overflows {limit.name}, which ends at {number(limit.largest)}{_odd(case)}"
-    return Explanation("overflow", cause, _advice(case, limit), too_large=True)
+    constant = _too_large_a_constant(case, limit)
+    if constant is not None:
+        return constant
+    gradient = f"in the gradient of {case.function}, " if case.in_backward else ""
+    cause = f"{gradient}{reach[1]} overflows {limit.name}, which ends at {number(limit.largest)}{odd(case)}"
+    return Explanation("overflow", cause, cures(case, limit), too_large=True)
+
+
+def _too_large_a_constant(case: Case, limit: Range) -> Explanation | None:
+    """A number written in the code that the type cannot hold, such as a mask of -1e9 in float16."""
+    plain = case.argument("other", "self", "value", "scalar")
+    converted = _is_mask(case) and case.kernel in {"to_copy", "copy"}
+    if plain is None and not converted:
+        return None
+    constant = case.inputs[0].minimum if plain is None else plain
+    if constant is None or not abs(constant) > limit.largest:
+        return None
+    cause = f"the constant {number(constant)} does not fit into {limit.name}, which ends at {number(limit.largest)}"
+    if constant < 0 and limit.is_half:
+        return Explanation("overflow", cause, (FINITE_MASK, WIDER))
+    smaller = "take a smaller constant, or compute this in a wider type"
+    return Explanation("overflow", cause, (smaller, WIDER) if limit.is_half else (smaller,))
+
+
+def _is_mask(case: Case) -> bool:
+    """Zeros and one large negative number."""
+    given = case.inputs[0] if len(case.inputs) == 1 else None
+    return given is not None and given.maximum == 0 and given.zeros > 0
 
 
 def overflow_within(case: Case) -> Explanation | None:
@@ -40,8 +67,8 @@ def overflow_within(case: Case) -> Explanation | None:
     reach, said = _squares(case)
     if not reach > SLACK * within.largest:
         return None
-    cause = f"{said} overflows {within.name}, which ends at {number(within.largest)}{_odd(case)}"
-    return Explanation("overflow", cause, _general_advice(case), too_large=True)
+    cause = f"{said} overflows {within.name}, which ends at {number(within.largest)}{odd(case)}"
+    return Explanation("overflow", cause, general_cures(case), too_large=True)
 
 
 def finite_to_bad(case: Case) -> Explanation | None:
@@ -55,21 +82,8 @@ def finite_to_bad(case: Case) -> Explanation | None:
     )
 
 
-SQUARING = frozenset(
-    {"layer_norm", "group_norm", "batch_norm", "instance_norm", "rms_norm", "norm", "var", "std", "var_mean", "std_mean"}
-)
-EXPONENTIALS = frozenset({"exp", "exp2", "expm1", "sinh", "cosh"})
-
-
-def _argument(case: Case) -> float:
-    """The argument at the bad place, else the largest magnitude there was."""
-    if case.operands:
-        return case.operands[0]
-    return case.inputs[0].maximum or 0.0 if case.inputs else 0.0
-
-
 def _exponential(case: Case) -> Reach:
-    at = _argument(case)
+    at = argument(case)
     reached = abs(at) if case.kernel in {"sinh", "cosh"} else at
     return _raised(2.0 if case.kernel == "exp2" else math.e, reached), f"{case.kernel} of {number(at)}"
 
@@ -172,7 +186,8 @@ def _convolution(case: Case) -> Reach | None:
 
 def _terms(case: Case, terms: int, left: TensorFacts, right: TensorFacts) -> Reach:
     a, b = magnitude(left), magnitude(right)
-    return terms * a * b, f"{case.function}, a sum of {terms} products as large as {number(a)} × {number(b)},"
+    products = f"a sum of {terms} products as large as {number(a)} × {number(b)}"
+    return terms * a * b, products if case.in_backward else f"{case.function}, {products},"
 
 
 def _squared_error(case: Case) -> Reach | None:
@@ -212,43 +227,3 @@ REACHES: dict[str, Callable[[Case], Reach | None]] = {
     **dict.fromkeys(("mse_loss", "huber_loss", "smooth_l1_loss"), _squared_error),
 }
 """Kernel to the largest result that its inputs can give; a new one is a row here."""
-
-
-def _advice(case: Case, limit: Range) -> tuple[str, ...]:
-    first = (WIDER,) if limit.is_half else ()
-    if case.kernel in EXPONENTIALS:
-        ends = math.log(limit.largest)
-        stable = (
-            "subtract the maximum first, or use the form that does: torch.softmax, torch.logsumexp, F.softplus, "
-            "F.cross_entropy of logits"
-        )
-        return (*first, stable, f"clamp the argument: x.clamp_max({math.floor(ends)}); {case.kernel} ends at {number(ends)}")
-    if case.kernel in {"div", "reciprocal", "addcdiv"}:
-        return (*first, "keep the divisor away from 0: x / (y + eps), or y.clamp_min(1e-6) where y is never negative")
-    return (*first, *_general_advice(case))
-
-
-FILL_VALUES = (9.969209968386869e36, 1e20, 3.4028234663852886e38)
-"""Written for a missing number: NC_FILL_FLOAT of netCDF, the CF conventions' 1e20, the largest float32."""
-
-ABSURD = 1e30
-"""Before the first update nothing can have grown so far."""
-
-
-def _odd(case: Case) -> str:
-    """Where the magnitude itself tells where it comes from."""
-    ends = [abs(end) for given in case.inputs for end in (given.minimum, given.maximum) if end is not None]
-    fill = next((fill for fill in FILL_VALUES if any(math.isclose(end, fill, rel_tol=1e-6) for end in ends)), None)
-    if fill is not None:
-        return f"; {number(fill)} is what files hold for a missing value"
-    if case.event.step == 0 and case.largest >= ABSURD:
-        return (
-            f"; before the first update {number(case.largest)} comes from the data or from memory that was never initialised"
-        )
-    return ""
-
-
-def _general_advice(case: Case) -> tuple[str, ...]:
-    if _odd(case):
-        return DROP_ROWS, "initialise what was made with torch.empty, and check the data for fill values", SCALE_DATA
-    return (SCALE_DATA,) if case.event.step == 0 else (SCALE_DATA, *calmer(case))

@@ -45,7 +45,8 @@ def masked_row_by_hand(case: Case) -> Explanation | None:
         return None
     if case.in_backward and case.function == "logaddexp":
         cause = "both arguments are -Inf, and the gradient of logaddexp takes -Inf - (-Inf)"
-        return Explanation("fully-masked-row", cause, (FINITE_MASK,))
+        start = "start from a large finite number instead of -inf: torch.full(shape, -1e30)"
+        return Explanation("fully-masked-row", cause, (start,))
     if case.in_backward and case.function in SOFTMAXES:
         cause = f"{MASKED_ROW} the gradient of {case.function} takes -Inf - (-Inf)"
     elif len(case.inputs) == 2 and case.inputs[0].shape != case.inputs[1].shape:

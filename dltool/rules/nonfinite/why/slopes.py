@@ -9,9 +9,11 @@ from dltool.rules.nonfinite.why.cures import SAFE_BEFORE_WHERE
 from dltool.rules.nonfinite.why.division import divided
 from dltool.rules.nonfinite.why.domain import DOMAINS
 from dltool.rules.nonfinite.why.explanation import Explanation
+from dltool.rules.nonfinite.why.logarithm import LOGARITHMS, around_clamp
 from dltool.rules.nonfinite.why.rows import FINITE_MASK, KEEP_ONE
 from dltool.rules.nonfinite.why.words import counted, listed, number
 
+SELECT_FIRST = "or compute only what counts: f(x[mask]) instead of f(x)[mask] or a product with the mask"
 AT_ZERO = "{} at 0 has an infinite slope"
 STEEP = {
     "sqrt": AT_ZERO,
@@ -43,14 +45,14 @@ STEEP = {
 """A new function is a row here."""
 
 EXAMPLES = {
-    "sqrt": "torch.sqrt(x + eps), as in torch.sqrt(F.mse_loss(a, b) + 1e-12)",
-    "norm": "(x.square().sum(-1) + 1e-12).sqrt() instead of x.norm()",
+    "sqrt": "add an eps inside, torch.sqrt(x + {eps}), or clamp before it, torch.sqrt(x.clamp_min({eps}))",
+    "norm": "(x.square().sum(-1) + {eps}).sqrt() instead of x.norm()",
     "std": "(x.var(dim) + 1e-5).sqrt() instead of x.std(dim)",
-    "pow": "(x + eps) ** e",
+    "pow": "add an eps inside, (x + {eps}) ** e, or clamp before it, x.clamp_min({eps}) ** e",
     "acos": "torch.acos(x.clamp(-1 + 1e-6, 1 - 1e-6)), or atan2 of sine and cosine",
     "asin": "torch.asin(x.clamp(-1 + 1e-6, 1 - 1e-6))",
-    "log": "torch.log(x + eps), or a loss that takes logits",
-    "div": "x / (y + eps)",
+    "log": "torch.log(x + {eps})",
+    "div": "x / (y + eps), or y.clamp_min(1e-6) where y is never negative",
     "pairwise_distance": "F.pairwise_distance(a, b, eps=1e-6), whose eps is not 0",
     "atan2": "add 1e-12 to the second argument where both are 0",
     "svd": "work with U @ V.T, or add distinct small numbers to the diagonal",
@@ -67,6 +69,9 @@ ALIKE = {
     "_weight_norm": "weight_norm",
     "cdist": "pairwise_distance",
 }
+EPS, HALF_EPS = "1e-12", "1e-6"
+"""So small that the value does not change; 1e-12 is 0 in float16."""
+
 OWN_DIVIDEND = frozenset(
     {"norm", "pairwise_distance", "cosine_similarity", "normalize", "weight_norm", "hypot", "xlogy", "svd", "eigh"}
 )
@@ -85,7 +90,7 @@ def unused_value(case: Case) -> Explanation | None:
         f"{case.function} had given {value} in the forward pass, which was not used (torch.where, a mask or a selection "
         f"took another value); a gradient of 0 arrives there, and 0 × {value} is NaN"
     )
-    return Explanation("unselected-branch", cause, (SAFE_BEFORE_WHERE,))
+    return Explanation("unselected-branch", cause, (SAFE_BEFORE_WHERE, SELECT_FIRST))
 
 
 def exponent_of_negative(case: Case) -> Explanation | None:
@@ -100,20 +105,20 @@ def exponent_of_negative(case: Case) -> Explanation | None:
 
 def infinite_slope(case: Case) -> Explanation | None:
     """A point where the function rises vertically, such as sqrt at 0."""
-    if not case.in_backward or not _is_singular(case):
+    if not case.in_backward or not _is_singular(case) or _is_the_users(case):
         return None
     name = ALIKE.get(case.function, case.function)
     slope = _power_slope(case) if name == "pow" else STEEP.get(name, "the slope of {} is infinite there").format(name)
-    fix = EXAMPLES.get(name) or EXAMPLES.get("sqrt" if name == "rsqrt" else "", "x + eps, or x.clamp_min(eps)")
-    keep_off = f"keep away from that point: {fix}"
+    keep_off = _keep_off(case, name)
     if _dividend_is_gradient(case, name) and _zero_gradient(case):
         cause = (
             f"{slope}, and the gradient that arrives is 0 (masked out, multiplied by 0 or not chosen by torch.where): "
             "0 × Inf is NaN"
         )
-        return Explanation("unselected-branch", cause, (SAFE_BEFORE_WHERE, keep_off))
-    elementwise = name in DOMAINS or name in {"pow", "div", "reciprocal", "atan2"}
-    return Explanation("infinite-slope", slope, (keep_off, SAFE_BEFORE_WHERE) if elementwise else (keep_off,))
+        chosen = "where" in (case.event.code or "")
+        advice = (SAFE_BEFORE_WHERE, *keep_off) if chosen else (*keep_off, SAFE_BEFORE_WHERE)
+        return Explanation("unselected-branch", cause, advice)
+    return Explanation("infinite-slope", slope, keep_off)
 
 
 def repaired_row(case: Case) -> Explanation | None:
@@ -167,6 +172,20 @@ def _is_singular(case: Case) -> bool:
         return case.pair[0] == 0 and case.pair[1] < 0
     domain = DOMAINS.get(case.kernel)
     return domain is not None and bool(case.operands) and case.operands[0] in domain.poles
+
+
+def _is_the_users(case: Case) -> bool:
+    """Nodes of torch are numbered; the backward of a torch.autograd.Function is the user's own code."""
+    return (case.event.op or "").endswith("Backward")
+
+
+def _keep_off(case: Case, name: str) -> tuple[str, ...]:
+    half = any(given.dtype == "float16" for given in case.event.inputs)
+    fix = EXAMPLES.get("sqrt" if name == "rsqrt" else name, "x + eps, or x.clamp_min(eps)")
+    keep_off = f"keep away from that point: {fix.format(eps=HALF_EPS if half else EPS)}"
+    if name in LOGARITHMS and case.kernel == "div":
+        return around_clamp(case, name, case.maker(-1), keep_off)
+    return (keep_off,)
 
 
 def _power_slope(case: Case) -> str:

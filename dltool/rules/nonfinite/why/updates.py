@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 
 from dltool.rules.nonfinite.why.case import Case, as_number
-from dltool.rules.nonfinite.why.cures import calmer, in_spec, larger_eps, lower_rate
+from dltool.rules.nonfinite.why.cures import LESS_DECAY, SCALE_DATA, calmer, clipping, in_spec, larger_eps
 from dltool.rules.nonfinite.why.division import divided
 from dltool.rules.nonfinite.why.dtypes import RANGES, range_of, rounds_to_zero
 from dltool.rules.nonfinite.why.explanation import Explanation
+from dltool.rules.nonfinite.why.growth import runaway
 from dltool.rules.nonfinite.why.words import listed, number
 
 NOT_THE_USERS = frozenset({"gradient", "before", "state", "optimizer", "precision", "parameter_dtype"})
@@ -93,19 +94,14 @@ def negative_moment(case: Case) -> Explanation | None:
 
 def decay_runaway(case: Case) -> Explanation | None:
     """Weight decay so strong that each step turns a weight around and makes it larger."""
-    lr, decay, momentum = case.setting("lr"), case.setting("weight_decay"), case.setting("momentum") or 0.0
+    lr, decay, said = case.setting("lr"), case.setting("weight_decay"), runaway(case)
     before, limit = case.largest_of("before"), case.range or range_of(str(case.event.settings.get("parameter_dtype")))
-    if case.event.phase != "optimizer" or lr is None or decay is None or before is None or limit is None:
+    if case.event.phase != "optimizer" or said is None or lr is None or decay is None or before is None or limit is None:
         return None
-    reached = before * max(lr * decay, decay)
-    if not lr * decay > 2 * (1 + momentum) or not reached > NEAR_THE_END * limit.largest:
+    if not before * max(lr * decay, decay) > NEAR_THE_END * limit.largest:
         return None
-    cause = (
-        f"weight decay runs away: lr × weight_decay is {number(lr * decay)}, so that every step multiplies a weight by "
-        f"{number(1 - lr * decay)}; it stood at {number(before)}"
-    )
-    lower = f"lower the decay until lr × weight_decay is far below 1: `{in_spec(case, 'weight_decay', '0.01')}` in a spec"
-    return Explanation("decay-runaway", cause, (lower, lower_rate(case)))
+    lower = LESS_DECAY.format(in_spec(case, "weight_decay", "0.01"))
+    return Explanation("decay-runaway", f"{said}; it stood at {number(before)}", (lower,))
 
 
 def squared_gradient(case: Case) -> Explanation | None:
@@ -123,12 +119,11 @@ def squared_gradient(case: Case) -> Explanation | None:
     if not gradient * gradient > 0.99 * limit.largest:
         return None
     cause = (
-        f"the square of a gradient of {number(gradient)} overflows {limit.name} ({number(limit.largest)}): the "
-        "second moment "
-        "stays Inf, and the weight stands still from then on"
+        f"the square of a gradient of {number(gradient)} overflows {limit.name} ({number(limit.largest)}) in the "
+        "optimizer's second moment, which stays Inf: the weight stands still from then on"
     )
     wider = ("keep optimizer state in float32: float32 weights under torch.autocast",) if limit.is_half else ()
-    return Explanation("overflow", cause, (*wider, *calmer(case)), too_large=True)
+    return Explanation("overflow", cause, (*wider, *clipping(case), SCALE_DATA), too_large=True)
 
 
 def too_long_a_step(case: Case) -> Explanation | None:
