@@ -41,6 +41,7 @@ THIRD_PARTY = {
     "specs.factory": {"torch"},
     "specs.factory_batches": {"torch", "numpy"},
     "specs.factory_parts": {"torch"},
+    "specs.factory_trial": {"torch"},
     "specs.target": {"torch"},
     "diagnostics": {"torch", "numpy"},
     "reporters": set(),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,15 @@ from torch import Tensor, nn
 from dltool.core.errors import Location, Problem, TargetError, UserError, closest
 from dltool.training import rng
 from dltool.training.failure import explain
+
+
+class FactoryScheduler(TypedDict):
+    """A scheduler, and when it is stepped."""
+
+    scheduler: Any
+    """A learning-rate scheduler of torch's, or a callable that makes one from the optimizer."""
+    interval: NotRequired[Literal["step", "epoch"]]
+    """After every step of the optimizer, as most warmups are meant to be, or after every epoch."""
 
 
 class FactoryResult(TypedDict):
@@ -34,8 +43,11 @@ class FactoryResult(TypedDict):
     """``(output, target) -> scalar``, or several by name, which are added up."""
     optimizer: NotRequired[torch.optim.Optimizer | Callable[[list[nn.Parameter]], torch.optim.Optimizer]]
     """An optimizer over the model's parameters, or a callable that makes one from them."""
-    scheduler: NotRequired[Any]
-    """A learning-rate scheduler of torch's, or a callable that makes one from the optimizer."""
+    scheduler: NotRequired[Any | FactoryScheduler]
+    """A learning-rate scheduler of torch's, a callable that makes one from the optimizer, or a ``FactoryScheduler``.
+
+    Without an interval OneCycleLR and CyclicLR are stepped after every step, all others after every epoch.
+    """
     scaler: NotRequired[Any]
     """A ``torch.amp.GradScaler``."""
 

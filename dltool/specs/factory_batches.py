@@ -262,8 +262,8 @@ def _at_most(batches: Iterable[Batch], limit: int) -> Iterator[Batch]:
 
 
 def _can_be_cut(batch: Batch) -> bool:
-    """Whether input and target begin with the samples, as sequence-first ones and lists of lengths do not."""
-    return batch_size(batch.target) in {None, _samples(batch)}
+    """Whether all of it begins with the samples, as the edges of a graph, sequence-first inputs and lengths do not."""
+    return all(len(tensor) == _samples(batch) for part in batch for tensor in tensors(part) if tensor.ndim)
 
 
 def _rows_of(batch: Batch, rows: torch.Tensor) -> Batch:

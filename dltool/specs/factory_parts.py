@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim import lr_scheduler
 
-from dltool.core.errors import Problem, TargetError
+from dltool.core.errors import Problem, TargetError, closest
 from dltool.specs.build.criterion import SpecTerm, SumCriterion, UserTerm
 from dltool.specs.build.optimizers import default_optimizer
 from dltool.specs.schema import losses as schema
@@ -37,6 +38,8 @@ MODULES: Mapping[type[nn.Module], Any] = {
     nn.BCEWithLogitsLoss: (schema.BceWithLogits,),
 }
 """The spec's loss of each of torch's, and the arguments that they share."""
+SCHEDULER_KEYS = ("scheduler", "interval")
+SCHEDULER_FORM = '{"scheduler": ..., "interval": "step"}'
 SAME_SHAPE = frozenset({"mse", "l1", "smooth_l1", "huber", "bce", "bce_with_logits"})
 
 
@@ -131,7 +134,16 @@ def factory_optimizer(given: Any, parameters: list[nn.Parameter]) -> torch.optim
 
 
 def factory_schedule(given: Any, optimizer: torch.optim.Optimizer | None) -> Schedule | None:
-    """The schedule, stepped as torch's documentation has it: OneCycleLR and CyclicLR per step, others per epoch."""
+    """The schedule, stepped when the factory says; else as torch's documentation has it.
+
+    That is after every step for OneCycleLR and CyclicLR, and once an epoch for all others.
+
+    Raises:
+        TargetError: no scheduler, one of another optimizer, or one that cannot be stepped when the factory says.
+    """
+    interval = None
+    if isinstance(given, Mapping):
+        interval, given = _interval(given), given["scheduler"]
     if given is None or optimizer is None:
         return None
     scheduler = given if hasattr(given, "step") and not isinstance(given, type) else _called(given, optimizer, "scheduler")
@@ -147,11 +159,48 @@ def factory_schedule(given: Any, optimizer: torch.optim.Optimizer | None) -> Sch
                 expected="the same optimizer in `optimizer`, or a callable that makes the scheduler from it",
             )
         )
-    per_step = isinstance(scheduler, torch.optim.lr_scheduler.OneCycleLR | torch.optim.lr_scheduler.CyclicLR)
-    plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
-    return Schedule(
-        name=type(scheduler).__name__, scheduler=scheduler, unit="step" if per_step else "epoch", needs_metric=plateau
-    )
+    plateau = isinstance(scheduler, lr_scheduler.ReduceLROnPlateau)
+    if plateau and interval == "step":
+        raise TargetError(
+            Problem(
+                message="ReduceLROnPlateau waits for the loss of an epoch, and cannot be stepped after every step",
+                key="scheduler.interval",
+                value="step",
+                expected="epoch",
+            )
+        )
+    per_step = isinstance(scheduler, lr_scheduler.OneCycleLR | lr_scheduler.CyclicLR)
+    unit = interval or ("step" if per_step else "epoch")
+    return Schedule(name=type(scheduler).__name__, scheduler=scheduler, unit=unit, needs_metric=plateau)
+
+
+def _interval(given: Mapping[Any, Any]) -> Literal["step", "epoch"] | None:
+    """What a mapping says of when to step; its form is that of Lightning's."""
+    problems = [
+        Problem(message="`scheduler` has an unknown key", value=repr(key), suggestion=closest(str(key), SCHEDULER_KEYS))
+        for key in given
+        if key not in SCHEDULER_KEYS
+    ]
+    if "scheduler" not in given:
+        problems.append(Problem(message="`scheduler` is a mapping without a scheduler", expected=SCHEDULER_FORM))
+    interval = given.get("interval")
+    if interval not in (None, "step", "epoch"):
+        key = "scheduler.interval"
+        problems.append(Problem(message="no such interval", key=key, value=repr(interval), expected="step or epoch"))
+    if problems:
+        raise TargetError(*problems)
+    return interval
+
+
+def says_when(given: Any) -> bool:
+    """Whether the factory itself says when its scheduler is to be stepped."""
+    return isinstance(given, Mapping) and given.get("interval") is not None
+
+
+def stepped_when(schedule: Schedule) -> str:
+    """What was assumed of a scheduler alone."""
+    other = "; return " + SCHEDULER_FORM + " to step it after every step"
+    return f"{schedule.name} is stepped after every {schedule.unit}{'' if schedule.unit == 'step' else other}."
 
 
 def factory_scaler(given: Any) -> Any:

@@ -9,21 +9,26 @@ from typing import Any
 import torch
 from torch.jit._script import RecursiveScriptModule
 
-from dltool.core.errors import Problem, TargetError, UserError
-from dltool.probes.nested import place, transform
-from dltool.specs.build.criterion import SumCriterion
-from dltool.specs.build.experiment import RunOptions, build_experiment, first_batch, run_length, trainable, try_model
-from dltool.specs.build.loss import build_criterion, checked, default_loss, task_kind
+from dltool.core.errors import Problem, TargetError
+from dltool.specs.build.experiment import RunOptions, build_experiment, run_length, trainable
+from dltool.specs.build.loss import task_kind
 from dltool.specs.build.misfit import MisfitError
 from dltool.specs.build.optimizers import DEFAULT_LR
 from dltool.specs.factory import call_factory, not_a_target
 from dltool.specs.factory_batches import DEFAULT_EPOCH_STEPS, FactoryBatches, open_batches
-from dltool.specs.factory_parts import factory_criterion, factory_optimizer, factory_scaler, factory_schedule
+from dltool.specs.factory_parts import (
+    factory_criterion,
+    factory_optimizer,
+    factory_scaler,
+    factory_schedule,
+    says_when,
+    stepped_when,
+)
+from dltool.specs.factory_trial import tried_criterion
 from dltool.specs.load import load
 from dltool.specs.schema.train import Train
-from dltool.training.experiment import Experiment, Nested, TrainSettings
+from dltool.training.experiment import Experiment, TrainSettings
 from dltool.training.failure import explain
-from dltool.training.untouched import untouched
 
 SPEC_SUFFIXES = (".yaml", ".yml")
 
@@ -101,7 +106,9 @@ def _from_factory(target: str, options: RunOptions, *, try_first: bool, width: i
     train = _batches(given, "batches", target, seed, assumptions)
     val = None if "val_batches" not in given else _batches(given, "val_batches", target, seed, assumptions)
     try:
-        criterion, output, expected = _criterion(given, model, train, options.device, assumptions)
+        criterion, output, expected = tried_criterion(
+            given, model, train, seed=seed, device=options.device, assumptions=assumptions
+        )
     except MisfitError as misfit:
         raise TargetError(*misfit.problems) from misfit
     except TargetError:  # it will be raised again by the first step
@@ -113,8 +120,8 @@ def _from_factory(target: str, options: RunOptions, *, try_first: bool, width: i
     if "optimizer" not in given and optimizer is not None:
         assumptions.append(f"No optimizer was given: AdamW with a learning rate of {DEFAULT_LR:g} was taken.")
     schedule = factory_schedule(given.get("scheduler"), optimizer)
-    if schedule is not None:
-        assumptions.append(f"{schedule.name} is stepped once after every {schedule.unit}.")
+    if schedule is not None and not says_when(given["scheduler"]):
+        assumptions.append(stepped_when(schedule))
     return Experiment(
         name=_name(target),
         target=target,
@@ -177,36 +184,3 @@ def _batches(given: Any, key: str, target: str, seed: int, assumptions: list[str
     if steps is None and callable(given[key]) and not hasattr(given[key], "__iter__"):
         assumptions.append(f"No `epoch_steps` was given: {key} were asked for {DEFAULT_EPOCH_STEPS} batches an epoch.")
     return source
-
-
-def _criterion(
-    given: Any, model: torch.nn.Module, train: FactoryBatches, device: torch.device, assumptions: list[str]
-) -> tuple[SumCriterion, Nested, Nested]:
-    """The criterion, tried on one batch, with that batch's output and target."""
-    batch = first_batch(train)
-    target = transform(place(batch.target, device), torch.clone)
-    try:
-        output = try_model(model, place(batch.input, device))
-    except UserError:
-        raise
-    except Exception as error:
-        raise explain(error, "calling the model on a batch") from error
-    if "loss" in given:
-        criterion = factory_criterion(given["loss"])
-        try:
-            with untouched(criterion, model):
-                criterion(output, target)
-        except UserError:
-            raise
-        except Exception as error:
-            raise explain(error, "computing the loss of a batch") from error
-    else:
-        if isinstance(target, torch.Tensor) and target.dim() == 0:
-            raise TargetError(
-                Problem(message="`batches` gives single samples", expected="batches of them, as a DataLoader makes")
-            )
-        spec = default_loss(target, output)
-        assumptions.append(f"No loss was given: {spec.kind} was taken, which suits the targets.")
-        criterion = build_criterion(spec, ())
-        checked(lambda: criterion(output, target))
-    return criterion, output, target

@@ -251,3 +251,20 @@ def test_of_a_birth_elsewhere_the_only_bad_gradient_is_named_beside_the_module_o
         """)
     ).where
     assert (where.phase, where.op, where.module, where.parameter) == ("backward", "SqrtBackward0", "root", "scale")
+
+
+@pytest.mark.parametrize(("interval", "step"), [('"interval": "step"', 3), ('"interval": "epoch"', 6), ("", 6)])
+def test_a_warmup_that_ends_in_nan_is_caught_at_the_step_that_its_interval_means(hunt, interval, step):
+    finding = only(
+        hunt(
+            """
+            def make():
+                net = nn.Linear(3, 2)
+                optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+                warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: n / 3 if n < 3 else float("nan"))
+                scheduler = {"scheduler": warmup, INTERVAL}
+                return {"model": net, "batches": batches(2), "optimizer": optimizer, "scheduler": scheduler}
+            """.replace("INTERVAL", interval)
+        )
+    )
+    assert (finding.where.phase, finding.where.parameter, finding.where.step) == ("optimizer", "weight", step)

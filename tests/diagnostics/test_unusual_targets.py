@@ -142,3 +142,20 @@ def test_what_a_model_prints_is_no_part_of_the_result(train):
     assert code == 0
     json.loads(out)
     assert "hello" in err
+
+
+WARMUP = """
+def rate(n):
+    if n == 5:
+        raise ArithmeticError("five")
+    return 1.0
+given['optimizer'] = torch.optim.SGD(model.parameters(), 0.1)
+given['scheduler'] = {'scheduler': torch.optim.lr_scheduler.LambdaLR(given['optimizer'], rate), 'interval': '@unit@'}
+"""
+
+
+def test_a_scheduler_is_stepped_by_the_interval_that_the_factory_names(train):
+    assert train(extra=WARMUP.replace("@unit@", "epoch"))[0] == 0  # six steps are two epochs
+    code, _, err = train(extra=WARMUP.replace("@unit@", "step"))
+    assert code == 2
+    assert "ArithmeticError while stepping the scheduler, LambdaLR: five" in err

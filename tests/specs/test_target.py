@@ -1,5 +1,6 @@
 """Targets: specs end to end, factories of every form, and every way in which they go wrong."""
 
+import random
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,9 @@ import torch
 from dltool.core.errors import DataError, SpecError, TargetError
 from dltool.specs.factory_batches import open_batches
 from dltool.specs.target import open_target
+from dltool.training import rng
+
+CPU = torch.device("cpu")
 
 NET = """
     import torch
@@ -212,7 +216,9 @@ def test_a_factory_that_returns_everything(factory):
     assert experiment.schedule.unit == "epoch"
     assert experiment.task == "classification"
     assert experiment.facts is None
-    assert experiment.assumptions == ("StepLR is stepped once after every epoch.",)
+    (told,) = experiment.assumptions
+    assert told.startswith("StepLR is stepped after every epoch; ")
+    assert '"interval": "step"' in told
 
 
 def test_what_a_factory_leaves_open_is_assumed_and_said(factory):
@@ -243,6 +249,125 @@ def test_floats_ask_for_mse_and_nested_inputs_pass(factory):
     assert experiment.task == "regression"
     assert experiment.train.batch_size == 5
     assert experiment.train.samples == 15
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "unit"),
+    [
+        ("StepLR(o, 2)", "epoch"),
+        ("OneCycleLR(o, 0.1, 50)", "step"),
+        ("LambdaLR(o, lambda step: 1.0)", "epoch"),
+        ("{'scheduler': LambdaLR(o, lambda step: 1.0), 'interval': 'step'}", "step"),
+        ("{'scheduler': LambdaLR(o, lambda step: 1.0)}", "epoch"),
+        ("{'scheduler': lambda o: LambdaLR(o, lambda step: 1.0), 'interval': 'step'}", "step"),
+        ("{'scheduler': OneCycleLR(o, 0.1, 50), 'interval': 'epoch'}", "epoch"),
+        ("{'scheduler': ReduceLROnPlateau(o), 'interval': 'epoch'}", "epoch"),
+    ],
+)
+def test_a_scheduler_is_stepped_when_the_factory_says(factory, scheduler, unit):
+    head = NET + "    from torch.optim.lr_scheduler import *\n"
+    body = f"""
+        o = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        return {{
+            "model": model, "batches": batches, "optimizer": o, "loss": nn.CrossEntropyLoss(), "scheduler": {scheduler},
+        }}
+    """
+    experiment = open_target(factory(body, head), steps=5)
+    assert experiment.schedule.unit == unit
+    assert hasattr(experiment.schedule.scheduler, "step")
+    assert bool(experiment.assumptions) == ("interval" not in scheduler)  # what is said needs no assumption
+
+
+GRAPH = """
+    import torch
+    from torch import nn
+
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+        def forward(self, graph):
+            nodes, (source, to) = graph
+            return torch.zeros(len(nodes), 3).index_add(0, to, self.linear(nodes)[source])
+
+    edges = torch.tensor([[0, 1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6, 0]])
+"""
+STATEFUL = """
+    import random
+    import numpy as np
+    import torch
+    from torch import nn
+
+    class Stateful(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.drop = nn.BatchNorm1d(5), nn.Dropout(0.5)
+            self.lstm, self.head = nn.LSTM(4, 5, batch_first=True), nn.Linear(5, 3)
+            self.held, self.calls, self.trained = (torch.zeros(1, 8, 5), torch.zeros(1, 8, 5)), 0, []
+        def forward(self, x):
+            self.calls += 1
+            self.trained.append(self.training)
+            random.random(), np.random.rand()
+            out, held = self.lstm(x.mul_(2.0), self.held)
+            self.held = tuple(each.detach() for each in held)
+            return self.head(self.drop(self.norm(out[:, -1])))
+"""
+
+
+def test_a_graph_is_tried_whole(factory):
+    body = "return {'model': Graph(), 'batches': [((torch.randn(7, 4), edges), torch.randint(3, (7,))) for _ in range(4)]}"
+    experiment = open_target(factory(body, GRAPH))
+    assert experiment.criterion.name == "cross_entropy"
+    assert experiment.task == "classification"
+    assert all(len(batch.input[0]) == 7 for batch in experiment.train.fixed(limit=4))
+
+
+@pytest.mark.parametrize(("target", "loss"), [("torch.randint(3, (8,))", "cross_entropy"), ("torch.randn(8, 3)", "mse")])
+def test_a_model_with_a_state_of_one_batch_size_is_tried_and_left_as_it_was(factory, target, loss):
+    body = f"""
+        global made
+        made = Stateful(), [(torch.ones(8, 6, 4), {target}) for _ in range(3)]
+        return {{"model": made[0], "batches": made[1]}}
+    """
+    generators = random.getstate(), rng.capture(CPU)["numpy"][1].tolist(), torch.get_rng_state()
+    experiment = open_target(factory(body, STATEFUL))
+    model = experiment.model
+    assert experiment.criterion.name == loss
+    assert (model.calls, model.trained, model.training) == (0, [], True)
+    assert all(torch.equal(each, torch.zeros(1, 8, 5)) for each in model.held)
+    assert torch.equal(model.norm.running_mean, torch.zeros(5))
+    assert model.norm.num_batches_tracked == 0
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(batch.input, torch.ones(8, 6, 4)) for batch in experiment.train.fixed())
+    assert (random.getstate(), rng.capture(CPU)["numpy"][1].tolist()) == generators[:2]
+    assert torch.equal(torch.get_rng_state(), generators[2])
+
+
+def test_a_model_is_tried_as_it_is_trained(factory):
+    body = """
+        class Aux(nn.Linear):
+            def forward(self, x):
+                out = super().forward(x)
+                return {"main": out, "aux": out} if self.training else out
+        loss = lambda o, t: nn.functional.cross_entropy(o["main"] + o["aux"], t)
+        return {"model": Aux(4, 3), "batches": batches, "loss": loss}
+    """
+    assert open_target(factory(body)).criterion.terms
+    with pytest.raises(TargetError, match="without a loss of your own"):
+        open_target(factory(body.replace('"loss": loss', '"loss": None')))
+
+
+def test_lazy_layers_get_their_sizes_and_no_statistics(factory):
+    body = """
+        model = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.Linear(8, 3))
+        return {"model": model, "batches": batches}
+    """
+    target = factory(body)
+    model, again = open_target(target).model, open_target(target).model
+    assert torch.equal(model[0].weight, again[0].weight)
+    model(torch.randn(6, 4))
+    assert model[0].weight.shape == (8, 4)
+    assert torch.equal(again[1].running_mean, torch.zeros(8))
 
 
 def test_torchs_own_losses_can_be_told_by_sample(factory):
@@ -320,7 +445,7 @@ def test_a_source_shorter_than_its_epoch_is_read_again(factory):
         ("return {'model': model, 'batches': 3}", ["cannot be read", "int"]),
         ("return {'model': model, 'batches': batches, 'epoch_steps': 0}", ["`epoch_steps`"]),
         ("return {'model': model, 'batches': batches, 'loss': 'mse'}", ["`loss` cannot be called"]),
-        ("return {'model': model, 'batches': batches, 'loss': lambda o, t: o}", ["one number", "(4, 3)"]),
+        ("return {'model': model, 'batches': batches, 'loss': lambda o, t: o}", ["one number", "(6, 3)"]),
         (
             "return {'model': model, 'batches': batches, 'loss': lambda o, t: o.size(7)}",
             ["IndexError", ".py:7", "loss of a batch"],
@@ -328,6 +453,21 @@ def test_a_source_shorter_than_its_epoch_is_read_again(factory):
         ("return {'model': model, 'batches': batches, 'optimizer': 'sgd'}", ["`optimizer` cannot be used"]),
         ("return {'model': model, 'batches': batches, 'optimizer': lambda p: 3}", ["`optimizer` is no optimizer"]),
         ("return {'model': model, 'batches': batches, 'scheduler': 3}", ["`scheduler` cannot be used"]),
+        (
+            "return {'model': model, 'batches': batches, 'scheduler': {'intervall': 'step'}}",
+            ["unknown key", "did you mean 'interval'", "without a scheduler", '"interval": "step"'],
+        ),
+        (
+            "return {'model': model, 'batches': batches, 'scheduler': {'scheduler': 3, 'interval': ['batch']}}",
+            ["scheduler.interval", "['batch']", "step or epoch"],
+        ),
+        (
+            """
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+            return {'model': model, 'batches': batches, 'scheduler': {'scheduler': plateau, 'interval': 'step'}}
+            """,
+            ["waits for the loss of an epoch", "scheduler.interval"],
+        ),
         ("return {'model': nn.Linear(9, 3), 'batches': batches}", ["calling the model on a batch", "RuntimeError"]),
         ("raise KeyError('weights')", ["KeyError", ".py:7", "weights"]),
         ("raise SystemExit(3)", ["SystemExit"]),
@@ -401,3 +541,18 @@ def test_batches_whose_target_does_not_begin_with_the_samples_are_not_cut():
     for batch in (*batches.fixed(limit=512), *batches.fixed(batch_size=7)):
         assert batch.input.shape == (600, 2, 3)
         assert batch.target[0].shape == (2, 3)
+
+
+def test_graphs_and_constants_beside_the_samples_are_not_cut():
+    edges = torch.zeros(2, 9, dtype=torch.long)
+    graphs = open_batches(
+        [({"x": torch.randn(7, 3), "edges": edges}, torch.zeros(7)) for _ in range(2)],
+        name="batches",
+        seed=0,
+        epoch_steps=None,
+    )
+    assert [len(batch.target) for batch in graphs.fixed(limit=4)] == [7]
+    plain = open_batches(
+        [({"x": torch.randn(7, 3), "scale": torch.tensor(2.0)}, torch.zeros(7))], name="batches", seed=0, epoch_steps=None
+    )
+    assert [len(batch.target) for batch in plain.fixed(limit=4)] == [4]

@@ -61,7 +61,7 @@ def _grounds(fit: Mapping[str, Any], page: Page) -> Iterator[tuple[str, Text]]:
 
 
 def summary(page: Page) -> Iterator[RenderableType]:
-    """One line: findings by severity, and how many rules stand behind it."""
+    """One line: findings by severity, and of the rules that this command gives something to judge, how many passed."""
     found = Counter(finding.severity for finding in page.report.findings)
     line = Text()
     for severity in reversed(Severity):
@@ -70,10 +70,19 @@ def summary(page: Page) -> Iterator[RenderableType]:
             line.append(f"{page.sign.of(severity)} {text}", SEVERITY_STYLE[severity]).append("  ")
     if not found:
         line.append(f"{page.sign.good} no findings", GOOD_STYLE).append("  ")
-    outcomes = Counter(check.outcome for check in page.report.checks)
-    if outcomes:
-        told = f"{plural(outcomes.total(), 'rule')}: {outcomes['passed']} passed, {outcomes['skipped']} skipped"
-        line.append(told, QUIET_STYLE)
-        if outcomes["skipped"] and not page.verbose:
-            line.append(" (see --verbose)", QUIET_STYLE)
+    if page.report.checks:
+        line.append(_passed(page), QUIET_STYLE)
     yield line
+
+
+def _passed(page: Page) -> str:
+    """Rules that were skipped are none of a reader's business, unless he asked for all."""
+    outcomes = Counter(check.outcome for check in page.report.checks)
+    judged, passed = outcomes["passed"] + outcomes["failed"], outcomes["passed"]
+    if judged == 0:
+        told = "no rule applies"
+    elif judged == 1:
+        told = f"the one rule that applies {'passed' if passed else 'did not pass'}"
+    else:
+        told = f"{'all' if passed == judged else f'{passed} of the'} {judged} rules that apply passed"
+    return f"{told}, {outcomes['skipped']} skipped" if page.verbose and outcomes["skipped"] else told
