@@ -23,7 +23,7 @@ def gather(batches: Iterable[Pair], limit: int) -> tuple[Nested, Nested] | None:
     inputs, targets, samples, size = [], [], 0, 0
     for x, y in batches:
         count = batch_size(x)
-        if not count or batch_size(y) != count:
+        if not count or any(len(t) != count for part in (x, y) for t in tensors(part) if t.ndim):  # edges of a graph, say
             return None
         if samples + count > limit:
             keep = torch.arange(limit - samples)

@@ -159,3 +159,13 @@ def test_a_scheduler_is_stepped_by_the_interval_that_the_factory_names(train):
     code, _, err = train(extra=WARMUP.replace("@unit@", "step"))
     assert code == 2
     assert "ArithmeticError while stepping the scheduler, LambdaLR: five" in err
+
+
+def test_a_graph_whose_nodes_are_its_rows_is_trained(train):
+    code, out, err = train(
+        forward="nodes, (source, to) = x\nreturn torch.zeros(len(nodes), 3).index_add(0, to, self.body(nodes)[source])",
+        extra="edges = torch.tensor([[0, 1, 2, 7, 6], [1, 2, 7, 6, 0]])\n"
+        "given['batches'] = [((x, edges), y) for x, y in batches]\ndel given['val_batches']",
+    )
+    assert (code, err) == (0, "")
+    assert json.loads(out)["measurements"]["fit_status"]

@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 from sample_report import findings, report
 
-from dltool.core.finding import Finding, Severity, Where
+from dltool.core.finding import Check, Finding, Severity, Where
 from dltool.core.report import Report, RunInfo
 from dltool.reporters.base import Detail, Look
 from dltool.reporters.table.findings import numbers
@@ -178,3 +178,22 @@ def test_a_verdict_that_is_a_finding_is_told_once() -> None:
     text = TableReporter(Look(width=400)).render(replace(known, measurements={**known.measurements, "fit": fit}))
     assert text.count(finding.message) == 1
     assert f"as {finding.name} ({finding.rule}) says above" in text
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ("sss", "no rule applies"),
+        ("ps", "the one rule that applies passed"),
+        ("fs", "the one rule that applies did not pass"),
+        ("ppss", "all 2 rules that apply passed"),
+        ("ppfss", "2 of the 3 rules that apply passed"),
+    ],
+)
+def test_the_last_line_counts_the_rules_that_had_something_to_judge(outcomes, told) -> None:
+    words = {"s": "skipped", "p": "passed", "f": "failed"}
+    checks = tuple(Check(rule=f"X{i}", outcome=words[letter]) for i, letter in enumerate(outcomes))
+    last = TableReporter(Look(width=80)).render(bare(checks=checks)).rstrip().split("\n")[-1]
+    assert last.endswith(f"  {told}")
+    every = TableReporter(Look(width=80, detail=Detail.VERBOSE)).render(bare(checks=checks)).rstrip().split("\n")[-1]
+    assert every.endswith(f"{told}, {outcomes.count('s')} skipped")
