@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 FRAME_BUDGET_PIXELS = 64_000_000
 """Of frames after the first, so many pixels are decoded at the normal tier; all of them at the deep one."""
 
+UNSUPPORTED = re.compile(r"unsupported|not supported|unknown (?:pixel mode|data organization|compression)", re.IGNORECASE)
 SIXTEEN_BITS = 65535.0
 
 
@@ -113,7 +115,13 @@ def inspector_of(name: str) -> PictureInspector:
 
 
 def inspect_by_pillow(
-    data: bytes, names: tuple[str, ...], settings: InspectSettings, *, known: tuple[Flaw, ...] = (), encoder: str = ""
+    data: bytes,
+    names: tuple[str, ...],
+    settings: InspectSettings,
+    *,
+    known: tuple[Flaw, ...] = (),
+    encoder: str = "",
+    may_be_rare: bool = False,
 ) -> Seen:
     """Open, measure and decode.
 
@@ -123,6 +131,7 @@ def inspect_by_pillow(
         settings: the tier and the limit of pixels.
         known: flaws that the format's own structure gave away; what Pillow says is then only added where it is news.
         encoder: for ``ImageFacts``.
+        may_be_rare: the structure is in order, so that "unsupported" is Pillow's limit and not the file's flaw.
     """
     if not _has_decoder(names):
         return Seen(None, known)
@@ -132,7 +141,7 @@ def inspect_by_pillow(
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001
-            return Seen(None, known or (_undecodable(error),))
+            return Seen(None, known or (_undecodable(error, may_be_rare=may_be_rare),))
         facts = ImageFacts(
             width=image.width, height=image.height, mode=image.mode, encoder=encoder or f"{names[0].lower()} {image.mode}"
         )
@@ -145,7 +154,12 @@ def inspect_by_pillow(
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001
-            return Seen(facts, known if any(f.severity is Severity.ERROR for f in known) else (*known, _undecodable(error)))
+            return Seen(
+                facts,
+                known
+                if any(f.severity is Severity.ERROR for f in known)
+                else (*known, _undecodable(error, may_be_rare=may_be_rare)),
+            )
         return _measured(data, image, names, settings, known=known, facts=facts, remarks=[str(each.message) for each in met])
 
 
@@ -285,7 +299,9 @@ def _non_finite(count: int, size: int) -> Flaw:
     )
 
 
-def _undecodable(error: BaseException) -> Flaw:
+def _undecodable(error: BaseException, *, may_be_rare: bool) -> Flaw:
+    if may_be_rare and UNSUPPORTED.search(str(error)):
+        return oddity("unsupported", f"Pillow cannot decode this kind: {reason(error)}")
     if isinstance(error, UnidentifiedImageError):
         return corrupt("undecodable", "its header cannot be read")
     if "truncated" in str(error).lower():
