@@ -46,9 +46,11 @@ def _causes(findings: Sequence[Finding], explains: Mapping[str, frozenset[str]])
     """Index of the cause by index of the symptom; never a circle."""
     causes: dict[int, int] = {}
     order = sorted(range(len(findings)), key=lambda i: (_chain(findings[i]), _time(findings[i]), i))
+    names = {finding.name for finding in findings}
+    able = {name: [i for i in order if name in explains.get(findings[i].name, frozenset())] for name in names}
     for symptom in order:
-        for cause in order:
-            if cause == symptom or not _can_explain(findings[cause], findings[symptom], explains):
+        for cause in able[findings[symptom].name]:
+            if cause == symptom or not _can_explain(findings[cause], findings[symptom]):
                 continue
             if symptom not in _line(cause, causes):
                 causes[symptom] = cause
@@ -56,9 +58,8 @@ def _causes(findings: Sequence[Finding], explains: Mapping[str, frozenset[str]])
     return causes
 
 
-def _can_explain(cause: Finding, symptom: Finding, explains: Mapping[str, frozenset[str]]) -> bool:
-    if symptom.name not in explains.get(cause.name, frozenset()):
-        return False
+def _can_explain(cause: Finding, symptom: Finding) -> bool:
+    """Whether a finding of a rule that can bring the other about was also grave, early and near enough to."""
     if cause.severity.rank < min(symptom.severity.rank, Severity.WARNING.rank):
         return False
     both_single = cause.where.parameter is not None and symptom.where.parameter is not None

@@ -261,7 +261,7 @@ class Feature:
     target: bool = False
     array: bool = False
     example: str = ""
-    """Path of the first file that has it."""
+    """The first file that has it, as the user would open it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,7 +287,7 @@ class ExtremeValue:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtremeColumn:
-    """The values of one column of one file that are farthest from its median, farthest first."""
+    """The values of one column of one file that stand apart from all others, farthest first."""
 
     path: str
     file: str
@@ -299,7 +299,7 @@ class ExtremeColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class Extremes(Section):
-    """The columns with the farthest values, in the order of the scan; ``columns_seen`` is how many were looked at."""
+    """Columns with such values, in the order of the scan (at most the 1,000 farthest); ``columns_seen`` were looked at."""
 
     key: ClassVar[str] = "extremes"
 

@@ -6,15 +6,20 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measured.scan import ClassTable
 from dltool.core.measurements import Measurements, Task
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.data.classes import NO_CLASSES, train_split, training_counts
 from dltool.rules.learnt import lowered
+
+ADVICE = ("weigh the classes in the loss (cross_entropy: {weight: [...]})", "sample the rare classes more often")
 
 
 class ClassImbalance(Rule):
     """One class has many times the samples of another.
 
-    What it measures: the largest over the smallest number of training samples among the classes that occur.
+    What it measures: the largest over the smallest number of training samples among the classes that occur. A scan also
+    tells what naming the largest class every time would score.
 
     Why it is bad: the loss is dominated by the frequent classes, and accuracy flatters a net that names nothing else.
 
@@ -30,7 +35,7 @@ class ClassImbalance(Rule):
     id = "DAT112"
     name = "class-imbalance"
     severity = Severity.WARNING
-    needs = (Task,)
+    needs = ()
     thresholds: ClassVar[tuple[Threshold, ...]] = (
         Threshold(
             name="ratio",
@@ -42,6 +47,10 @@ class ClassImbalance(Rule):
     explains: ClassVar[tuple[str, ...]] = ("no-better-than-trivial", "ignores-input")
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        if ClassTable in measured:
+            return self._judge_scan(measured[ClassTable])
+        if Task not in measured:
+            return Skip("not measured: task")
         counts = [count for count in measured[Task].class_counts or () if count > 0]
         if len(counts) < 2:
             return Skip("the training samples were not counted by class, or belong to one class")
@@ -55,9 +64,33 @@ class ClassImbalance(Rule):
                 where=Where(phase="input"),
                 evidence={"ratio": ratio, "largest": max(counts), "smallest": min(counts)},
                 limit=dict(self.limits),
-                advice=(
-                    "weigh the classes in the loss (cross_entropy: {weight: [...]})",
-                    "sample the rare classes more often",
-                ),
+                advice=ADVICE,
+            )
+        ]
+
+    def _judge_scan(self, table: ClassTable) -> Iterable[Finding] | Skip:
+        counts = sorted((count, label) for label, count in training_counts(table) if count > 0)
+        if len(counts) < 2:
+            return Skip(NO_CLASSES if table.nearly_all_differ else "the samples belong to one class")
+        (least, rarest), (most, largest) = counts[0], counts[-1]
+        ratio, majority = most / least, most / sum(count for count, _ in counts)
+        if ratio < self.limits["ratio"]:
+            return ()
+        return [
+            self.finding(
+                f"class {largest} has {ratio:.0f} times the samples of class {rarest} ({most:,} to {least:,}); "
+                f"always naming it is right in {majority:.1%} of the cases",
+                where=Where(phase="input", key="classes"),
+                evidence={
+                    "ratio": ratio,
+                    "largest": most,
+                    "smallest": least,
+                    "largest_class": largest,
+                    "smallest_class": rarest,
+                    "majority_ratio": majority,
+                    "split": train_split(table),
+                },
+                limit=dict(self.limits),
+                advice=(*ADVICE, f"compare accuracies with {majority:.1%}, or look at recall per class"),
             )
         ]

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measured.scan import ClassTable, ScanFlaws
 from dltool.core.measurements import DataFacts, DataProblemRows, Measurements
-from dltool.rules.base import Rule
+from dltool.rules.base import Rule, Skip
+from dltool.rules.data.flawed import members, of_files
+
+REPAIR = "repair the source or drop these rows (data.exclude)"
 
 
 class NonFiniteValue(Rule):
     """The data holds NaN or infinite values.
 
-    What it measures: inputs and targets of every split, before training; empty cells of a table count as NaN.
+    What it measures: inputs and targets of every split, before training; empty cells of a table count as NaN. In a
+    scan: every number of every file, file by file and column by column (empty cells of inputs are a warning there:
+    what reads the file may fill them), and labels that are no numbers where all others are.
 
     Why it is bad: one such value makes the loss NaN, and after one step every weight.
 
     How to fix: repair the source, drop the rows (`data.exclude`), or fill them in with something that is fitted on
     the training split.
 
-    When it is wrong: never: no loss of the catalogue accepts them.
+    When it is wrong: never: no loss of the catalogue accepts them. A reader of your own may fill them in.
 
     References: Lones 2021, How to avoid machine learning pitfalls, section 2; Little & Rubin 2019, Statistical
     analysis with missing data.
@@ -29,7 +35,7 @@ class NonFiniteValue(Rule):
     id = "DAT101"
     name = "non-finite-value"
     severity = Severity.ERROR
-    needs = (DataFacts,)
+    needs = ()
     explains: ClassVar[tuple[str, ...]] = (
         "non-finite-input",
         "non-finite-forward",
@@ -39,7 +45,11 @@ class NonFiniteValue(Rule):
         "diverged",
     )
 
-    def judge(self, measured: Measurements) -> Iterable[Finding]:
+    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        if ScanFlaws in measured:
+            return [*of_files(self, measured, {}, REPAIR), *self._labels(measured)]
+        if DataFacts not in measured:
+            return Skip("not measured: data")
         facts = measured[DataFacts]
         groups = (*facts.non_finite_inputs, *facts.non_finite_targets)
         if not groups:
@@ -51,9 +61,22 @@ class NonFiniteValue(Rule):
                 where=Where(phase="input", samples=groups[0].rows),
                 evidence={"inputs": facts.non_finite_inputs, "targets": facts.non_finite_targets},
                 limit={"non_finite_values": 0},
-                advice=("repair the source or drop these rows (data.exclude)",),
+                advice=(REPAIR,),
             )
         ]
+
+    def _labels(self, measured: Measurements) -> Iterator[Finding]:
+        labels = measured.get(ClassTable)
+        if labels is None or labels.column is not None:  # of a column they are told with its values
+            return
+        for odd in labels.not_numbers:
+            yield self.finding(
+                f"{odd.samples:,} samples have the label {odd.label!r}, where all others are numbers",
+                where=Where(phase="input", key=f"label {odd.label}"),
+                evidence={"label": odd.label, "count": odd.samples, "samples": members(odd.examples)},
+                limit={"non_finite_values": 0},
+                advice=(REPAIR,),
+            )
 
 
 def _told(group: DataProblemRows) -> str:

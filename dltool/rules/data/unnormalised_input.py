@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measured.scan import Feature, FeatureTable
 from dltool.core.measurements import DataFacts, Layers, Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.data.columns import named
 from dltool.rules.learnt import lowered
 
 
@@ -16,7 +18,8 @@ class UnnormalisedInput(Rule):
     """The inputs are far from the unit scale that initialisation and rates assume.
 
     What it measures: the root mean square of all inputs of the training split, as the model gets them (after the
-    spec's normalisation).
+    spec's normalisation). A scan, which does not know what becomes of the columns, compares their standard deviations;
+    a ratio of `ratio` is information.
 
     Why it is bad: the first layer's outputs and gradients scale with it, the curvature with its square: units
     saturate or die, and the largest stable learning rate shrinks by the square.
@@ -33,7 +36,7 @@ class UnnormalisedInput(Rule):
     id = "DAT107"
     name = "unnormalised-input"
     severity = Severity.WARNING
-    needs = (DataFacts,)
+    needs = ()
     thresholds: ClassVar[tuple[Threshold, ...]] = (
         Threshold(
             name="largest",
@@ -46,6 +49,12 @@ class UnnormalisedInput(Rule):
             default=0.01,
             unit="root mean square of the inputs",
             source="LeCun et al. 1998 ask for 1; at 0.01 first-layer gradients are a hundredth of what rates are made for",
+        ),
+        Threshold(
+            name="ratio",
+            default=1000.0,
+            unit="largest over smallest standard deviation of scanned columns",
+            source="curvature differs by the square (LeCun et al. 1998, section 5.3): no rate suits both",
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
@@ -65,6 +74,8 @@ class UnnormalisedInput(Rule):
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        if DataFacts not in measured:
+            return self._judge_scan(measured[FeatureTable]) if FeatureTable in measured else Skip("not measured: data")
         facts = measured[DataFacts]
         if facts.input_mean is None or facts.input_std is None:
             return Skip("the inputs are not numbers on a scale")
@@ -90,6 +101,30 @@ class UnnormalisedInput(Rule):
                 advice=("set data.normalize: standard",),
             )
         ]
+
+    def _judge_scan(self, table: FeatureTable) -> list[Finding]:
+        spread = sorted((f.std, f.name) for f in named(table.features) if f.std is not None and _is_measure(f))
+        if len(spread) < 2 or not spread[-1][0] >= self.limits["ratio"] * spread[0][0]:
+            return []
+        (least, small), (most, large) = spread[0], spread[-1]
+        return [
+            self.finding(
+                f"columns are on different scales: {large} has a standard deviation of {most:.3g}, {small} of {least:.3g}",
+                severity=Severity.INFO,
+                where=Where(phase="input", key="columns"),
+                evidence={"largest": large, "largest_std": most, "smallest": small, "smallest_std": least},
+                limit={"ratio": self.limits["ratio"]},
+                advice=("standardise the columns with numbers of the training split (data.normalize: standard)",),
+            )
+        ]
+
+
+def _is_measure(feature: Feature) -> bool:
+    """Whether a column is a quantity: it varies, is no flag and does not merely number the rows."""
+    numbers_rows = feature.distinct == feature.rows and all("int" in dtype for dtype in feature.dtypes)
+    flag = feature.distinct is not None and feature.distinct <= 2
+    varies = feature.std is not None and not feature.std <= 0.0
+    return varies and not feature.target and not flag and not numbers_rows
 
 
 def _starts_with_norm(measured: Measurements) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
+from dltool.core.measured.scan import ClassTable, FeatureTable
 from dltool.core.measurements import Measurements, Task
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.learnt import lowered
@@ -18,7 +19,8 @@ class UnnormalisedTarget(Rule):
     """A regression target is far from the scale of a fresh net's outputs, under a squared loss.
 
     What it measures: mean and standard deviation of the training targets, as the loss gets them; the loss must be
-    squared near its minimum.
+    squared near its minimum. A scan, which knows of no loss, tells the scale of a target that is no class as
+    information.
 
     Why it is bad: the gradient of a squared error is the error: targets in the hundreds give gradients in the
     hundreds, and a rate that is right for unit scale jumps over the valley; a large mean has to be walked to by the
@@ -36,7 +38,7 @@ class UnnormalisedTarget(Rule):
     id = "DAT108"
     name = "unnormalised-target"
     severity = Severity.WARNING
-    needs = (Task,)
+    needs = ()
     thresholds: ClassVar[tuple[Threshold, ...]] = (
         Threshold(
             name="largest",
@@ -72,6 +74,8 @@ class UnnormalisedTarget(Rule):
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        if Task not in measured:
+            return self._judge_scan(measured)
         task = measured[Task]
         if task.kind != "regression" or not any(name in task.loss.lower() for name in SQUARED):
             return Skip("only a regression with a squared loss depends on the scale of its target")
@@ -88,5 +92,28 @@ class UnnormalisedTarget(Rule):
                 evidence={"mean": mean, "std": std, "min": task.target_min, "max": task.target_max},
                 limit=dict(self.limits),
                 advice=("set data.normalize_target: standard",),
+            )
+        ]
+
+    def _judge_scan(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        if FeatureTable not in measured:
+            return Skip("not measured: task")
+        if ClassTable in measured and measured[ClassTable].classes:
+            return Skip("the target is a class, not a number")
+        target = next((f for f in measured[FeatureTable].features if f.target), None)
+        if target is None or target.mean is None or target.std is None:
+            return Skip("no column of numbers was named as the target")
+        mean, std = target.mean, target.std
+        if abs(mean) <= self.limits["largest"] and self.limits["smallest"] <= std <= self.limits["largest"]:
+            return ()
+        return [
+            self.finding(
+                f"target {target.name} has mean {mean:.4g} and standard deviation {std:.4g}; a fresh net returns numbers "
+                "around 0",
+                severity=Severity.INFO,
+                where=Where(phase="input", key=f"#{target.name}"),
+                evidence={"mean": mean, "std": std, "min": target.minimum, "max": target.maximum},
+                limit=dict(self.limits),
+                advice=("standardise the target for training (data.normalize_target: standard)",),
             )
         ]

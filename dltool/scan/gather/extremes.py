@@ -1,4 +1,4 @@
-"""The values farthest from the median of their column: the columns in which they are farthest are kept."""
+"""Values that stand apart from all others of their column; the thousand columns in which they are farthest are kept."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from dltool.scan.gather.formats import FORMATS_OF_ROWS
 from dltool.scan.gather.names import printable
 from dltool.scan.record import ColumnFacts, Entry, Extreme
 
-NEAR = 8.0
-"""Robust standard deviations within which no value is extreme: one in 10^15 of normal data."""
-
 
 class ExtremeColumns:
     """Collects ``Extremes``."""
@@ -24,13 +21,13 @@ class ExtremeColumns:
         self._seen = 0
 
     def add(self, entry: Entry) -> None:
-        """Keep the columns of one file that have far values, while there are not enough with farther ones."""
+        """Keep the columns of one file that have such values, while there are not enough with farther ones."""
         if entry.found.table is None or entry.found.format not in FORMATS_OF_ROWS:
             return
         for facts in entry.found.table.columns:
             self._seen += 1
-            farthest = max((_distance(each) for each in facts.extremes), default=0.0)
-            if farthest >= NEAR:
+            if facts.extremes:
+                farthest = max(map(_distance, facts.extremes))
                 kept = (farthest, -self._seen, _column(entry, facts))
                 push = heapq.heappush if len(self._kept) < FINDINGS_A_RULE else heapq.heappushpop
                 push(self._kept, kept)

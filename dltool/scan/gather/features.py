@@ -120,7 +120,7 @@ class Features:
                 if len(self._columns) == MOST_FEATURES:
                     self._left_out += 1
                     continue
-                column = _Column(example=printable(entry.item.name), array=entry.found.format in ARRAYS)
+                column = _Column(example=printable(entry.item.path), array=entry.found.format in ARRAYS)
                 self._columns[name] = column
             column.add(facts)
             column.target = column.target or facts.name == table.target

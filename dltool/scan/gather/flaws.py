@@ -11,6 +11,9 @@ from dltool.core.measurements import Section
 from dltool.scan.gather.names import printable
 from dltool.scan.record import Entry, Flaw
 
+OF_WHOLE_FILES = frozenset({"corrupt-file", "unsafe-file"})
+"""Rules that tell of a file once, whichever of its columns are hit."""
+
 
 class Flaws:
     """Collects ``ScanFlaws``."""
@@ -22,10 +25,10 @@ class Flaws:
         self._more_files: Counter[tuple[str, Severity]] = Counter()
 
     def add(self, entry: Entry) -> None:
-        """Note the flaws of one file, those of a rule together (of a column, where values are not finite)."""
+        """Note the flaws of one file, those of a rule together (and of a column, where single columns are fine)."""
         groups: dict[tuple[str, str | None], list[Flaw]] = {}
         for flaw in entry.found.flaws:
-            column = flaw.column if flaw.rule == "non-finite-value" else None
+            column = None if flaw.rule in OF_WHOLE_FILES else flaw.column
             groups.setdefault((flaw.rule, column), []).append(flaw)
         for (rule, column), flaws in groups.items():
             flawed = FlawedFile(

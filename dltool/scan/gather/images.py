@@ -128,6 +128,8 @@ class Images:
         if span is None or not span <= NEARLY_CONSTANT:
             return
         path, file = place
+        if image.width == image.height == 1:  # told as one pixel
+            return
         if len(self._constant) == FINDINGS_A_RULE:
             self._more_constant.append(Sample(path=path))
             return

@@ -20,7 +20,10 @@ FEW_LABELS = 20
 """So many different labels may be classes however few samples there are."""
 
 MOSTLY_DIFFERENT = 0.5
-"""Distinct labels over samples, above which they are no classes: half of them stand alone."""
+"""Distinct names over samples, above which they are no classes: half of them stand alone."""
+
+CLASS_SHARE = 0.05
+"""The same for whole numbers, which may as well be years or counts: of a class there are twenty samples on average."""
 
 EXAMPLES = 5
 INTEGER = re.compile(r"\s*[+-]?\d+(?:\.0*)?\s*")
@@ -89,11 +92,9 @@ class _Tally:
 
     def table(self, outputs: int | None, batch_size: int | None) -> ClassTable:
         kind, labels = _sorted(self._counts)
-        odd = [label for label in self._counts if label not in set(labels)]
-        differ = self._overflowed or (
-            len(labels) > FEW_LABELS and len(labels) > MOSTLY_DIFFERENT * self.samples and self.source != "folders"
-        )
-        differ = differ or (kind == "numbers" and len(labels) > FEW_LABELS)
+        odd = sorted(set(self._counts) - set(labels))
+        most = {"names": MOSTLY_DIFFERENT, "integers": CLASS_SHARE, "numbers": 0.0}[kind] * self.samples
+        differ = self._overflowed or (self.source != "folders" and len(labels) > max(FEW_LABELS, most))
         splits = {} if set(self._splits) == {""} else dict(self._splits)
         return ClassTable(
             source=self.source,

@@ -1,0 +1,92 @@
+"""Classes of scanned samples, as the rules on labels look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dltool.core.measured.scan import ClassCount, ClassTable
+
+IGNORED = -100
+"""What PyTorch's cross_entropy passes over by default (``ignore_index``)."""
+
+TRAIN = ("train", "training")
+NO_CLASSES = "the labels are nearly all different: values or texts, not classes"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole-number labels: those that count classes without big gaps, and the odd ones out on either side of them."""
+
+    classes: tuple[int, ...]
+    below: tuple[int, ...]
+    beyond: tuple[int, ...]
+
+    @property
+    def gaps(self) -> tuple[int, ...]:
+        """Numbers between the lowest and the highest class that no sample has."""
+        return tuple(sorted(set(range(self.classes[0], self.classes[-1] + 1)) - set(self.classes)))
+
+
+def whole_numbers(table: ClassTable) -> tuple[int, ...]:
+    """Labels that index outputs, ascending, ``ignore_index`` left out; none where names are only written as numbers.
+
+    Folders named 1, 2, 3 are no such labels: readers number folders themselves, from 0.
+    """
+    if table.kind != "integers" or table.source == "folders":
+        return ()
+    return tuple(sorted({int(float(each.label)) for each in table.classes if each.samples} - {IGNORED}))
+
+
+def block_of(labels: Sequence[int]) -> Block:
+    """Classes and odd ones out.
+
+    Below stands a single negative number under classes from 0 or 1 (-1 to 9, but not -1, 0, 1, a scale). Beyond stands a
+    single number at least ten after and at twice the highest class (0 to 20 and 255).
+
+    Args:
+        labels: ascending, at least one.
+    """
+    negative = tuple(label for label in labels if label < 0)
+    rest = tuple(label for label in labels if label >= 0)
+    counts = len(rest) >= 2 and rest[0] <= 1
+    below = negative if counts and len(negative) == 1 and -negative[0] != rest[-1] else ()
+    far = len(rest) >= 3 and counts and rest[-1] >= max(rest[-2] + 10, 2 * rest[-2]) and _gapless(rest[:-1])
+    beyond = rest[-1:] if far else ()
+    classes = tuple(label for label in labels if label not in {*below, *beyond})
+    return Block(classes=classes, below=below, beyond=beyond)
+
+
+def training_counts(table: ClassTable) -> list[tuple[str, int]]:
+    """(class, samples) in the split that is trained on, or in all where there is none."""
+    split = train_split(table)
+    return [(each.label, each.samples if split is None else each.splits.get(split, 0)) for each in table.classes]
+
+
+def train_split(table: ClassTable) -> str | None:
+    """The split that is trained on, by its name."""
+    return next((split for split in table.splits if split.lower() in TRAIN), None)
+
+
+def absence_probability(samples: int, of_class: int, batch_size: int) -> float:
+    """How likely no sample of a class is among ``batch_size`` drawn without replacement: hypergeometric, exact.
+
+    >>> [round(absence_probability(10, 2, b), 4) for b in (1, 5, 8, 9)]
+    [0.8, 0.2222, 0.0222, 0.0]
+    """
+    if of_class + batch_size > samples:
+        return 0.0
+    probability = 1.0
+    for drawn in range(min(batch_size, of_class)):  # symmetric in the two, so the shorter product will do
+        probability *= (samples - max(batch_size, of_class) - drawn) / (samples - drawn)
+    return probability
+
+
+def labelled(table: ClassTable, labels: Sequence[int]) -> list[ClassCount]:
+    """The classes of some whole numbers."""
+    wanted = set(labels)
+    return [each for each in table.classes if int(float(each.label)) in wanted]
+
+
+def _gapless(labels: Sequence[int]) -> bool:
+    return labels[-1] - labels[0] + 1 == len(labels)
