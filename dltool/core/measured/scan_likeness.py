@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from dltool.core.finding import Severity
 from dltool.core.measurements import Section
 
 CopyKind = Literal["same-bytes", "same-content", "similar"]
@@ -34,6 +35,16 @@ class LikeGroup:
     file: str
     bits: int = 0
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of its members, in the order of the scan; those in none left out."""
+        return tuple(dict.fromkeys(sample.split for sample in self.samples if sample.split is not None))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of its members likewise."""
+        return tuple(dict.fromkeys(sample.label for sample in self.samples if sample.label is not None))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicates(Section):
@@ -54,8 +65,8 @@ class NearDuplicates(Section):
         left_out: pictures that no such hash can tell apart: nearly constant, or smaller than 32 pixels.
         radius_bits: the largest distance that was looked at, of 64; None where even equal hashes mean nothing here.
         groups: what stands apart.
-        alike: pictures that are near others, but no nearer than those are to yet others, or in large groups: frames of a
-            video, aligned faces, products on white. They are in no group.
+        alike: pictures near others that are in no group, for those are near yet others: frames of a video, aligned faces,
+            products on white.
         alike_across_splits: those of them that have such a neighbour in another split.
     """
 
@@ -110,7 +121,9 @@ class SharedRowsPair:
     """Rows that two tables share.
 
     ``shared`` rows of ``path`` are also in ``other``; ``rows`` are the first of them, empty where only their number is
-    known. ``expected`` is how many chance would put there, from how often rows repeat within ``other`` (Good 1953).
+    known. ``expected`` is how many chance may put there: as many as rows repeat within ``other``, and three more (Good 1953,
+    The population frequencies of species; Hanley & Lippman-Hand 1983, If nothing goes wrong, is everything all right?).
+    ``spread_bits`` is that of ``RepeatingTable``.
     """
 
     path: str
@@ -119,8 +132,10 @@ class SharedRowsPair:
     other: str
     other_split: str | None
     table_rows: int
+    other_rows: int
     shared: int
     expected: float
+    spread_bits: float | None = None
     rows: tuple[int, ...] = ()
 
 
@@ -154,6 +169,12 @@ class Stranger:
     neighbours: int
     strangers: int
     traits: tuple[Trait, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """A warning for another format, or encoder and size both; one of them alone is an edited or a rotated picture."""
+        names = {trait.name for trait in self.traits}
+        return Severity.WARNING if "format" in names or {"encoder", "size"} <= names else Severity.INFO
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from dltool.scan.gather.flaws import Flaws
 from dltool.scan.gather.formats import Formats
 from dltool.scan.gather.images import Images
 from dltool.scan.gather.labels import Labels
+from dltool.scan.gather.likeness import Likeness
 from dltool.scan.record import Entry
 
 
@@ -41,4 +42,4 @@ class GatherSettings:
 def collectors(settings: GatherSettings) -> Sequence[Collector]:
     """Fresh collectors."""
     labels = Labels(settings.label_source, outputs=settings.outputs, batch_size=settings.batch_size)
-    return (Formats(), Flaws(), Images(), Features(), ExtremeColumns(), labels)
+    return (Formats(), Flaws(), Images(), Features(), ExtremeColumns(), labels, Likeness())

@@ -1,8 +1,7 @@
-"""Pictures that look the same: groups of perceptual hashes that are close to each other and far from all others.
+"""Pictures that look the same, as far as that means anything among the pictures of the set.
 
-A fixed radius cannot serve both holiday photos and frames of a video. So a group counts only where it stands apart: the
-nearest picture outside is more than twice as far from its middle as its members are from each other (the ratio test of Lowe
-2004, Distinctive image features from scale-invariant keypoints, section 7.1). In a crowd of look-alikes nothing does.
+A fixed radius cannot serve both holiday photos and frames of a video: only groups that stand apart are told
+(``scan.gather.linkage``), and pictures in a crowd of look-alikes are only counted.
 """
 
 from __future__ import annotations
@@ -14,20 +13,21 @@ from numpy.typing import NDArray
 
 from dltool.core.measured.scan_likeness import LikeGroup, NearDuplicates
 from dltool.scan.gather.hamming import Hashes, Indices, Pairs, pairs_within
-from dltool.scan.gather.linkage import gaps, linked, width
+from dltool.scan.gather.linkage import standing_apart
 from dltool.scan.gather.roster import Roster
 
 RADIUS_BITS = 6
 """Widest group, of 64 bits: benchmarks/near_duplicates.py, re-encoded and resized copies on seeds 0 to 4."""
 
-GAP_RATIO, GAP_BITS = 2, 3
-"""Nearest picture outside, at least: ratio x the width of the group + bits (same benchmark)."""
-
 LARGE = 6
 """Different pictures from which a group is rather a scene of a video than a handful of copies."""
 
-ALIKE_RATIO = 0.1
-"""Share of pictures that are alike from which on large groups are counted among them."""
+SOME_ALIKE_RATIO, MOST_ALIKE_RATIO = 0.1, 0.4
+"""Share of pictures in a crowd of look-alikes from which on large groups are counted among them, and from which on all are:
+there some stand apart by chance (products on white, frames of videos; benchmarks/near_duplicates.py)."""
+
+Group = tuple[Indices, int]
+"""Distinct hashes, by index, and the largest distance between two in bits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +42,10 @@ class Looks:
     starts: Indices
     contents: Indices
 
+    def count(self, group: Indices) -> int:
+        """How many pictures have these hashes."""
+        return int((self.starts[group + 1] - self.starts[group]).sum())
+
     def of(self, group: Indices) -> Indices:
         """Positions of the pictures with these hashes, in the order of the scan."""
         return np.sort(np.concatenate([self.positions[self.starts[i] : self.starts[i + 1]] for i in group.tolist()]))
@@ -52,25 +56,17 @@ def near_duplicates(roster: Roster) -> NearDuplicates:
     pictures = np.flatnonzero(roster.column("hashed"))
     looks = _looks(roster, pictures)
     radius, pairs = _neighbours(looks.values)
-    groups = linked(looks.values, pairs, radius)
-    linked_ones = np.zeros(len(looks.values), dtype=bool)
-    for group in groups:
-        linked_ones[group] = True
-    groups += [np.array([i]) for i in np.flatnonzero((looks.contents > 1) & ~linked_ones).tolist()]
-    widths = [width(looks.values, group) for group in groups]
-    apart = gaps(looks.values, pairs, radius, groups, [GAP_RATIO * bits + GAP_BITS for bits in widths])
-    told = _without_scenes(
-        looks, pairs, [number for number, is_apart in enumerate(apart) if is_apart], groups, len(pictures)
-    )
-    alike = _near_others(looks, pairs, [groups[number] for number in told])
-    found = [_group(roster, looks.of(groups[number]), widths[number]) for number in told]
+    groups = standing_apart(looks.values, pairs, radius, looks.contents > 1)
+    told = _worth_telling(looks, pairs, groups, len(pictures))
+    alike = _near_others(looks, pairs, told)
+    found = [_group(roster, looks.of(group), bits) for group, bits in told]
     return NearDuplicates(
         samples=len(pictures),
         left_out=int(np.count_nonzero(roster.column("mode") >= 0)) - len(pictures),
         radius_bits=radius,
         groups=tuple(group for _, group in sorted(found, key=lambda each: each[0])),
-        alike=int(looks.of(alike).size) if len(alike) else 0,
-        alike_across_splits=_across(roster, looks, groups, told),
+        alike=looks.count(alike),
+        alike_across_splits=_across(roster, looks, pairs, alike),
     )
 
 
@@ -99,29 +95,34 @@ def _neighbours(values: Hashes) -> tuple[int, Pairs]:
     return 0, Pairs(none, none, none.astype(np.uint8))
 
 
-def _without_scenes(looks: Looks, pairs: Pairs, apart: list[int], groups: list[Indices], pictures: int) -> list[int]:
-    """Groups to tell one by one: all that stand apart, but no large ones where a good part of the set is alike."""
-    large = [number for number in apart if looks.contents[groups[number]].sum() >= LARGE]
-    small = [number for number in apart if number not in set(large)]
-    alike = _near_others(looks, pairs, [groups[number] for number in small])
-    crowd = int(looks.of(alike).size) if len(alike) else 0
-    return sorted(small) if crowd >= ALIKE_RATIO * pictures else apart
+def _worth_telling(looks: Looks, pairs: Pairs, groups: list[Group], pictures: int) -> list[Group]:
+    """No large groups where some of the set is alike, none at all where much of it is."""
+    small = [(group, bits) for group, bits in groups if looks.contents[group].sum() < LARGE]
+    crowd = looks.count(_near_others(looks, pairs, small))
+    if crowd >= MOST_ALIKE_RATIO * pictures:
+        return []
+    return small if crowd >= SOME_ALIKE_RATIO * pictures else groups
 
 
-def _near_others(looks: Looks, pairs: Pairs, told: list[Indices]) -> Indices:
+def _near_others(looks: Looks, pairs: Pairs, told: list[Group]) -> Indices:
     """Hashes with a neighbour, or of several pictures, that are in no group of ``told``."""
     near = looks.contents > 1
     near[pairs.first] = near[pairs.second] = True
-    for group in told:
+    for group, _ in told:
         near[group] = False
     return np.flatnonzero(near)
 
 
-def _across(roster: Roster, looks: Looks, groups: list[Indices], told: list[int]) -> int:
-    """Pictures of groups that are not told which have a look-alike in another split."""
-    split, kept = np.asarray(roster.column("split")), set(told)
-    members = (looks.of(group) for number, group in enumerate(groups) if number not in kept)
-    return sum(len(positions) for positions in members if len(set(split[positions].tolist()) - {-1}) > 1)
+def _across(roster: Roster, looks: Looks, pairs: Pairs, alike: Indices) -> int:
+    """Pictures among ``alike`` with a neighbour in another split, or with their own hash there."""
+    split = roster.column("split")[looks.positions]
+    if not len(alike):
+        return 0
+    lowest, highest = np.minimum.reduceat(split, looks.starts[:-1]), np.maximum.reduceat(split, looks.starts[:-1])
+    mixed = lowest != highest
+    for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
+        mixed[one] |= (lowest[one] != lowest[other]) | (highest[one] != highest[other])
+    return looks.count(alike[mixed[alike]])
 
 
 def _group(roster: Roster, positions: NDArray[np.int64], bits: int) -> tuple[int, LikeGroup]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dltool.core.measured.scan_likeness import LikeSample
 from dltool.scan.gather.names import printable
-from dltool.scan.record import Entry, ImageFacts, Item
+from dltool.scan.record import Entry, ImageFacts, Inspection, Item
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,9 @@ FLAT = 0.02
 BLANK = 2 / 255
 """Range of a picture that is one colour but for rounding: a blank page equals every other, and is constant-image's."""
 
+
+FEWEST_VALUES = 16
+"""A table or an array of fewer values equals another by chance."""
 
 MOST_ENCODERS = 4096
 
@@ -76,7 +79,7 @@ class Roster:
         else:
             folder = self.folders.code(item.name.rpartition("/")[0])
             self._add_picture(image, folder=folder, mode=self.modes.code(image.mode))
-        self.comparable.append(bool(found.digest or found.content) and not (image is not None and _is_blank(image)))
+        self.comparable.append(_is_comparable(found))
 
     def _add_picture(self, image: ImageFacts, *, folder: int, mode: int) -> None:
         self.folder.append(folder)
@@ -139,8 +142,17 @@ def _place(item: Item) -> str:
     return item.path.removesuffix(item.name) + "\0" if item.path.endswith(item.name) else item.path
 
 
+def _is_comparable(found: Inspection) -> bool:
+    """Two labels in arrays of one number are equal as often as not; blank pages always are."""
+    if not (found.digest or found.content):
+        return False
+    if found.table is not None:
+        return found.table.rows * len(found.table.columns) >= FEWEST_VALUES
+    return found.image is None or not _is_blank(found.image)
+
+
 def _is_blank(image: ImageFacts) -> bool:
-    return image.minimum is not None and image.maximum is not None and image.maximum - image.minimum <= BLANK
+    return image.span is not None and image.span <= BLANK
 
 
 def _is_telling(image: ImageFacts) -> bool:

@@ -30,8 +30,9 @@ class _Table:
     file: str
     split: str | None
     rows: int
-    repeats: int
-    """Rows beyond the first of their kind."""
+    repeated_ratio: float
+    """Share of the rows that equal another of this table."""
+    spread_bits: float | None
 
 
 class Tables:
@@ -52,9 +53,11 @@ class Tables:
         if table.equal_rows:
             self._repeating.append(_repeating(entry, table))
         hashes = np.frombuffer(table.row_hashes, dtype="<u8").astype(np.uint64)
-        repeats = table.rows - len(np.unique(hashes)) if len(hashes) else 0
-        self._tables.append(_Table(printable(item.name), printable(item.path), item.split, table.rows, repeats))
-        self._keep(hashes, in_order=len(hashes) == table.rows and bool((hashes[1:] < hashes[:-1]).any()))
+        ratio = table.equal_row_count / table.rows
+        self._tables.append(
+            _Table(printable(item.name), printable(item.path), item.split, table.rows, ratio, _spread_bits(table))
+        )
+        self._keep(hashes, in_order=len(hashes) == table.rows and bool((hashes[1:] <= hashes[:-1]).any()))
 
     def sections(self) -> tuple[EqualRows, SharedRows]:
         """What was found, in the order of the scan."""
@@ -120,8 +123,10 @@ class Tables:
             other=partner.path,
             other_split=partner.split,
             table_rows=table.rows,
+            other_rows=partner.rows,
             shared=round(len(places) / kept_ratio),
-            expected=table.rows * min(1.0, 2 * partner.repeats / partner.rows),
+            expected=table.rows * min(1.0, partner.repeated_ratio + 3 / partner.rows),
+            spread_bits=table.spread_bits,
             rows=() if rows is None else tuple(sorted(int(rows[place]) for place in places)[:MOST_ROWS]),
         )
 
