@@ -24,13 +24,17 @@ DOTTED = (True, False, False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One curve: points by rising x. ``letter`` draws it where there is no braille, ``style`` is its colour."""
+    """One curve: points by rising x. ``letter`` draws it where there is no braille, ``style`` is its colour.
+
+    ``last`` is what it ends at where that is not its last point: values far off are drawn as infinite, or left out.
+    """
 
     label: str
     points: Sequence[tuple[int, float]]
     dash: tuple[bool, ...] = SOLID
     letter: str = "*"
     style: str = ""
+    last: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def plot(
     axis = fit_axis(values, ticks=max(2, height // 3))
     ticks = _tick_labels(axis, height)
     left = max(len(text) for text in ticks.values()) if ticks else 0
-    names = [f"{s.label} {significant(s.points[-1][1])}" for s in series]
+    names = [f"{s.label} {significant(s.points[-1][1] if s.last is None else s.last)}" for s in series]
     columns = max(8, width - left - 2 - 1 - max(map(len, names)))
     first, last = min(s.points[0][0] for s in series), max(s.points[-1][0] for s in series)
     canvas = _Canvas(columns, height, unicode=unicode)

@@ -82,6 +82,15 @@ def test_the_rate_goes_into_the_spec_and_nothing_else(spec, tmp_path, capsys):
         (["spec.yaml", "--write", "optimizer=sgd"], "command line"),
         (["net.py:make", "--write"], "--write"),
         (["rateless.py:make"], "no learning rate"),
+        ([], "TARGET"),
+        (["spec.yaml", "--epochs", "3"], "--epochs"),
+        (["spec.yaml", "--timeout", "0"], "--timeout"),
+        (["spec.yaml", "--seed", "-1"], "--seed"),
+        (["spec.yaml", "--device", "tpu"], "tpu"),
+        (["spec.yaml", "--output", "spec.yaml"], "overwrite"),
+        (["spec.yaml", "optimizer.adam.lr=-1"], "above 0"),
+        (["spec.yaml", "optimiser=sgd"], "optimiser"),
+        (["net.py:nothing"], "nothing"),
     ],
 )
 def test_what_cannot_be_searched_is_2_without_a_traceback(spec, tmp_path, words, said, capsys):
@@ -141,6 +150,7 @@ def test_the_page_shows_the_curve_its_marks_and_the_answer(spec, width, unicode,
     _, made, _ = asked(capsys, spec, *SHORT)
     text = TableReporter(Look(width=width, unicode=unicode)).render(Report.from_dict(made))
     assert text.index("Loss by rate") < text.index("By decade") < text.index("Tried") < text.index("Learning rate")
+    assert "loss inf" not in text
     lr = made["measurements"]["suggested_lr"]
     assert f"{'▲' if unicode else '^'} {lr:g} suggested" in " ".join(text.split())
     assert all(len(line) <= width for line in text.splitlines()), max(text.splitlines(), key=len)

@@ -18,6 +18,13 @@ def test_a_rate_ten_thousand_times_too_low_is_named(seed):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_rate_that_throws_the_weights_is_named(seed):
+    report = run(str(SAMPLES / "broken/dying_relu.yaml"), LrFindOptions(seed=seed, steps=40))
+    assert [f.name for f in report.findings] == ["learning-rate-too-high"]
+    assert report.findings[0].evidence["lr"] == 5.0 > report.measurements["lr_range"][1]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("name", ["digits_mlp", "diabetes_regression", "digits_svm"])
 def test_healthy_rates_are_left_alone(name, seed):
     report = run(str(SAMPLES / f"healthy/{name}.yaml"), LrFindOptions(seed=seed, steps=40))

@@ -13,10 +13,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dltool.core.errors import TargetError
 from dltool.core.measured.lr_find import Curve, LrAnswer, LrDecades, LrTrials, SuggestedLr
+from dltool.diagnostics.rate.find import find
+from dltool.diagnostics.rate.ladder import RUNGS
 from dltool.diagnostics.rate.trials import Length, trial_length
 from dltool.specs.factory_batches import open_batches
 from dltool.training.experiment import Schedule
 from dltool.training.loop import fit
+from dltool.training.progress import Silent
 from dltool.training.stop import StopFlag
 
 
@@ -138,6 +141,30 @@ def test_an_exception_of_the_users_code_leaves_no_trace():
         searched(made)
     assert same(state(made), before)
     assert made.model.calls == 0
+
+
+def test_ctrl_c_within_a_step_leaves_no_trace():
+    class Pressed(nn.Module):
+        calls = 0  # of the class: what the model itself holds is put back before every run
+
+        def __init__(self):
+            super().__init__()
+            self.net, self.seen = net(), []
+
+        def forward(self, x):
+            self.seen.append(len(x))
+            Pressed.calls += 1
+            if Pressed.calls == 350:  # within a trial
+                raise KeyboardInterrupt
+            return self.net(x)
+
+    made = experiment(model=Pressed(), schedule=schedule)
+    before = state(made)
+    with pytest.raises(KeyboardInterrupt):
+        searched(made)
+    assert same(state(made), before)
+    assert Pressed.calls == 350
+    assert made.model.seen == []
 
 
 def test_the_same_seed_gives_the_same_answer():
@@ -305,6 +332,53 @@ def test_groups_keep_their_proportion():
         experiment(optimizer=lambda p: Looks([{"params": p[:2], "lr": 0.1}, {"params": p[2:], "lr": 0.02}], lr=0.1)), steps=3
     )
     assert seen == {0.2}
+
+
+def test_a_group_whose_rate_is_zero_stays_still():
+    seen = set()
+
+    class Looks(torch.optim.SGD):
+        def step(self, closure=None):
+            seen.add(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    search = searched(
+        experiment(optimizer=lambda p: Looks([{"params": p[:2], "lr": 0.0}, {"params": p[2:], "lr": 0.02}], lr=0.1)), steps=3
+    )
+    assert seen == {0.0}
+    assert search.own.lr == 0.02
+
+
+def test_a_gradient_scaler_is_put_back():
+    made = experiment(optimizer=OPTIMIZERS["sgd"])
+    made.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**100, growth_interval=3)
+    before = made.scaler.state_dict()
+    assert searched(made, steps=5).ended is None
+    assert made.scaler.state_dict() == before
+
+
+def test_progress_knows_from_the_start_that_trials_follow_and_never_goes_back():
+    class Kept(Silent):
+        totals, steps = [], []
+
+        def start(self, total_steps, done_steps=0):
+            self.totals.append(total_steps)
+
+        def advance(self, step, loss, rate_per_s):
+            self.steps.append(step)
+            assert rate_per_s >= 0
+
+    find(experiment(), trial_steps=20, progress=Kept(), stop=StopFlag())
+    assert Kept.totals[0] > 3 * RUNGS + 8 * 20
+    assert Kept.steps == sorted(Kept.steps)
+
+
+def test_a_decade_tells_the_longest_of_its_best_trials():
+    search = searched(experiment(epochs=50), steps=7)
+    rows = {row.low: row for s in search.sections() if isinstance(s, LrDecades) for row in s.decades}
+    best = search.trials.best("long")
+    row = rows[10.0 ** math.floor(math.log10(best.lr) + 1e-9)]
+    assert (row.trial_lr, row.trial_steps, row.trial_loss) == (best.lr, 21, best.loss)
 
 
 def test_the_own_rate_is_tried_under_its_warmup():

@@ -18,7 +18,7 @@ Stage = Literal["short", "long", "own"]
 
 @dataclass(frozen=True, kw_only=True)
 class SuggestedLr(Section):
-    """The rate that trained best, of the optimizer's first parameter group; None where no rate works."""
+    """The rate that trained best, of the optimizer's first group with one above 0; None where no rate works."""
 
     key: ClassVar[str] = "suggested_lr"
 
@@ -106,11 +106,12 @@ class LrTrials(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class LrDecade:
-    """What rates between ``low`` and ten times that do: in the ladders, and in the best trial among them."""
+    """What rates between ``low`` and ten times that do: in the ladders, and in the best trial (a long one if any) there."""
 
     low: float
     loss_change: float | None
     trial_lr: float | None
+    trial_steps: int | None
     trial_loss: float | None
     verdict: str
 

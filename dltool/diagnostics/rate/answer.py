@@ -109,11 +109,12 @@ def _decade(power: int, points: Sequence[CurvePoint], trials: Sequence[LrTrial],
         start = before[-1].smoothed if before else inside[0].smoothed
         change = inside[-1].smoothed - start
     tried = [t for t in trials if _power(t.lr) == power and t.stage != "own"]
-    best = max(tried, key=lambda t: (t.gain_ratio, t.ended == "finished", -t.lr), default=None)
+    best = max(tried, key=lambda t: (t.gain_ratio, t.ended == "finished", t.steps, -t.lr), default=None)
     return LrDecade(
         low=float(f"1e{power}"),
         loss_change=change,
         trial_lr=None if best is None else best.lr,
+        trial_steps=None if best is None else best.steps,
         trial_loss=None if best is None else best.loss,
         verdict=_verdict(best, diverged_at, power),
     )

@@ -31,6 +31,9 @@ from dltool.training.stop import StopFlag, StopReason
 LEAST_SAMPLES = 512
 """Samples that a trial is judged on, where there are as many."""
 
+USUALLY_TRIED = 8
+"""Rates that ladders have tried, about: for the time left before they are climbed."""
+
 MEANINGLESS = "this optimizer searches along the line itself, again and again within a step: it has no learning rate in the \
 sense of a range test"
 
@@ -133,8 +136,10 @@ def _search(search: Search, runs: Runs, experiment: Experiment, trial_steps: int
             advice=("find where the first NaN or Inf comes from (dltool nan-hunt)",),
         )
         return
+    runs.pace.later = expected_steps(USUALLY_TRIED, length)
     climb_all(runs, search.climbs)
     wanted = to_try(candidates(search.climbs))
+    runs.pace.later = 0
     runs.pace.expect(expected_steps(len(wanted), length))
     _try_own(search, runs, experiment)
     best = try_short(trials, wanted, length.short)

@@ -13,7 +13,7 @@ ONE_CYCLE = "one_cycle"
 
 
 class Rates:
-    """Sets the rate of the first parameter group; the others keep their ratio to it."""
+    """Sets the rate of the first parameter group that has one above 0; the others keep their ratio to it."""
 
     def __init__(self, experiment: Experiment) -> None:
         assert experiment.optimizer is not None
@@ -27,8 +27,9 @@ class Rates:
                 )
             )
         own = _as_set(self._groups, experiment.schedule)
-        self._ratios = [rate / own[0] if own[0] else 1.0 for rate in own]
-        self.own = _peak(experiment, self._groups[0]) or own[0]
+        leading = next((index for index, rate in enumerate(own) if rate), 0)
+        self._ratios = [rate / own[leading] if own[leading] else 1.0 for rate in own]
+        self.own = _peak(experiment, self._groups[leading]) or own[leading]
 
     def set(self, lr: float) -> None:
         """Train with this rate from now on; a rate that is a tensor stays one."""

@@ -48,24 +48,33 @@ class Pace:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._done = 0
+        self._done = self._taken = 0
+        self.later = 0
+        """Steps that will be expected after those that are."""
         self._started_s = self._told_s = time.monotonic()
 
     def expect(self, steps: int) -> None:
-        """``steps`` more are to come."""
-        self._progress.start(self._done + steps)
+        """``steps`` more are to come, and ``later`` ones."""
+        self._progress.start(self._done + steps + self.later)
+        if self._done:
+            self._progress.advance(self._done, None, self._rate_per_s)
 
     def advance(self, loss: float) -> None:
         """One more step is done."""
         self._done += 1
+        self._taken += 1
         now_s = time.monotonic()
         if now_s - self._told_s >= TICK_S:
             self._told_s = now_s
-            self._progress.advance(self._done, loss, self._done / max(now_s - self._started_s, 1e-9))
+            self._progress.advance(self._done, loss, self._rate_per_s)
 
     def skip(self, steps: int) -> None:
         """``steps`` that were expected are not needed: a run diverged."""
         self._done += steps
+
+    @property
+    def _rate_per_s(self) -> float:
+        return self._taken / max(time.monotonic() - self._started_s, 1e-9)
 
 
 class Walk:

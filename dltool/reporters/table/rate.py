@@ -47,8 +47,8 @@ def rate_curve(page: Page) -> Iterator[RenderableType]:
     marks = list(_marks(page, said_by))
     lines = plot(
         [
-            Series(label="loss", points=points, dash=DOTTED, letter=".", style="dim"),
-            Series(label="smoothed", points=smooth, letter="o", style="cyan"),
+            Series(label="loss", points=points, dash=DOTTED, letter=".", style="dim", last=curve.points[-1].loss),
+            Series(label="smoothed", points=smooth, letter="o", style="cyan", last=curve.points[-1].smoothed),
         ],
         width=min(WIDEST, page.width - 4),
         height=ROWS,
@@ -98,16 +98,17 @@ def rate_decades(page: Page) -> Iterator[RenderableType]:
     section = page.measured.get(LrDecades)
     if section is None or not section.decades:
         return
-    table = _table("rates from", "in ladder", "best tried", "loss then", "verdict", left=4)
+    table = _table("from", "in ladder", "best", "steps", "loss then", "verdict", left=5)
     for row in section.decades:
         table.add_row(
             f"{row.low:g}",
             "" if row.loss_change is None else _signed(row.loss_change),
             "" if row.trial_lr is None else short(row.trial_lr),
+            "" if row.trial_steps is None else f"{row.trial_steps:,}",
             "" if row.trial_loss is None else significant(row.trial_loss),
             said(row.verdict, _style(row.verdict)),
         )
-    yield heading("By decade", page.width, page.sign, "in ladder: how the loss changed")
+    yield heading("By decade", page.width, page.sign, "loss change in ladder, best tried")
     yield indented(table)
     yield ""
 
