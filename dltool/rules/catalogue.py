@@ -8,11 +8,13 @@ from dltool.rules.activations.saturated_activation import SaturatedActivation
 from dltool.rules.base import Rule
 from dltool.rules.data.class_imbalance import ClassImbalance
 from dltool.rules.data.constant_feature import ConstantFeature
+from dltool.rules.data.duplicate_sample import DuplicateSample
 from dltool.rules.data.label_out_of_range import LabelOutOfRange
 from dltool.rules.data.labels_not_zero_based import LabelsNotZeroBased
 from dltool.rules.data.missing_class import MissingClass
 from dltool.rules.data.non_finite_value import NonFiniteValue
 from dltool.rules.data.shuffled_labels import ShuffledLabels
+from dltool.rules.data.split_leakage import SplitLeakage
 from dltool.rules.data.unnormalised_input import UnnormalisedInput
 from dltool.rules.data.unnormalised_target import UnnormalisedTarget
 from dltool.rules.fit.diverged import Diverged
@@ -59,6 +61,8 @@ RULES: tuple[type[Rule], ...] = (
     LabelsNotZeroBased,
     MissingClass,
     ClassImbalance,
+    DuplicateSample,
+    SplitLeakage,
     ShuffledLabels,
     VanishingActivations,
     ExplodingActivations,
