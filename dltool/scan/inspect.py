@@ -91,7 +91,7 @@ def _are_one(found: str, promise: str) -> bool:
         or (found == "pickle" and promise == "checkpoint")
         or {found, promise} <= {"avif", "heif"}
         or {found, promise} <= {"ico", "cur"}
-        or (promise in {"tga", "pcx", "sgi"} and found in {"ico", "cur", "pickle"})
+        or (promise in {"dib", "tga", "pcx", "sgi"} and found in {"bmp", "ico", "cur", "pickle"})
     )
 
 

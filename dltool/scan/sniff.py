@@ -9,7 +9,8 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "jpeg": ("jpg", "jpeg", "jpe", "jfif", "jif", "mpo"),
     "png": ("png", "apng"),
     "gif": ("gif",),
-    "bmp": ("bmp", "dib"),
+    "bmp": ("bmp",),
+    "dib": ("dib",),
     "webp": ("webp",),
     "tiff": ("tif", "tiff"),
     "jpeg2000": ("jp2", "j2k", "j2c", "jpc", "jpf", "jpx"),
@@ -39,7 +40,7 @@ PROMISED = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in su
 IMAGES = frozenset(list(SUFFIXES)[: list(SUFFIXES).index("csv")])
 TABLES = frozenset(SUFFIXES) - IMAGES
 TEXTS = frozenset({"csv", "tsv", "jsonl"})
-UNMARKED = TEXTS | {"tga", "pcx", "sgi", "checkpoint", "safetensors"}
+UNMARKED = TEXTS | {"dib", "tga", "pcx", "sgi", "checkpoint", "safetensors"}
 """Formats whose first bytes prove nothing: a file that is called so is taken at its word."""
 
 MARKS: tuple[tuple[bytes, str], ...] = (
@@ -77,7 +78,7 @@ BRANDS = {
     **dict.fromkeys((b"isom", b"mp41", b"mp42", b"qt  ", b"M4V ", b"avc1", b"iso2"), "mp4"),
 }
 BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
-PNM = re.compile(rb"P[1-7fF]\s")
+PNM = re.compile(rb"P[1-6fF]\s")
 PICKLE = re.compile(rb"\x80[\x02-\x05].", re.DOTALL)
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HTML = re.compile(

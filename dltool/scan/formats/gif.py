@@ -104,7 +104,7 @@ def _no_block(found: GifFile, at: int, *, cut: bool) -> Flaw:
         return corrupt("truncated" if cut else "damaged-block", "it has a header and no picture", offset_bytes=at)
     if cut:
         return blemish("missing-end", "the trailer is missing: the file may have had more frames")
-    return corrupt("damaged-block", "what follows a frame is no block", offset_bytes=at)
+    return blemish("damaged-block", "what follows a frame is no block", offset_bytes=at)
 
 
 def _after(found: GifFile, data: bytes, at: int) -> None:

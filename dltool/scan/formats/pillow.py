@@ -32,7 +32,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 FRAME_BUDGET_PIXELS = 64_000_000
 """Of frames after the first, so many pixels are decoded at the normal tier; all of them at the deep one."""
 
-UNSUPPORTED = re.compile(r"unsupported|not supported|unknown (?:pixel mode|data organization|compression)", re.IGNORECASE)
+UNSUPPORTED = re.compile(
+    r"unsupported|not supported|unknown (?:pixel mode|data org|compression)|invalid palette size", re.IGNORECASE
+)
 SIXTEEN_BITS = 65535.0
 
 
@@ -300,7 +302,7 @@ def _non_finite(count: int, size: int) -> Flaw:
 
 
 def _undecodable(error: BaseException, *, may_be_rare: bool) -> Flaw:
-    if may_be_rare and UNSUPPORTED.search(str(error)):
+    if isinstance(error, NotImplementedError) or (may_be_rare and UNSUPPORTED.search(str(error))):
         return oddity("unsupported", f"Pillow cannot decode this kind: {reason(error)}")
     if isinstance(error, UnidentifiedImageError):
         return corrupt("undecodable", "its header cannot be read")

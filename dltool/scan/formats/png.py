@@ -32,6 +32,9 @@ MODES: Final = {
 }  # fmt: skip
 """Bit depth and colour type to Pillow's mode and raw mode."""
 
+UNPACKED: Final = frozenset({b"zTXt", b"iTXt", b"iCCP"})
+"""Metadata that Pillow unpacks, and that make it refuse a picture where they are damaged or bombs."""
+
 MAX_CHUNK_BYTES: Final = 2**31 - 1
 ZEROED_TAIL_BYTES: Final = 64
 
@@ -86,9 +89,10 @@ def _pixels(data: bytes, header: PngHeader, image: ImageFacts, settings: Inspect
     if mode == "P":
         flaws += _palette(picture, header)
     seen, _ = look_at(picture)
-    if settings.tier is Tier.DEEP and (failure := full_pixels(data, "PNG")[1]) is not None:
+    doubtful = settings.tier is Tier.DEEP or not UNPACKED.isdisjoint(header.names)
+    if doubtful and (failure := full_pixels(data, "PNG")[1]) is not None:
         flaws += (corrupt("undecodable", f"Pillow cannot decode it: {failure}"),)
-    if header.frames > 1:
+    if b"acTL" in header.names:
         flaws += other_frames(data, "PNG", settings).flaws
     if seen is not None:
         image = replace(

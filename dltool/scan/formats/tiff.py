@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass, field
 
 from dltool.core.finding import Severity
-from dltool.scan.flaws import blemish, corrupt, unsafe
+from dltool.scan.flaws import blemish, corrupt, oddity, unsafe
 from dltool.scan.formats.pillow import inspect_by_pillow
 from dltool.scan.formats.seen import Seen
 from dltool.scan.record import Flaw, ImageFacts, Tier
@@ -30,6 +30,9 @@ INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 MAX_VALUES = 1 << 20
 MAX_PAGES = 10_000
 UNCOMPRESSED = 1
+RARE_COMPRESSIONS = frozenset({34925, 50000, 50001, 50002, 34887, 34712, 34676, 34677})
+"""LZMA, Zstandard, WebP, JPEG XL, LERC, JPEG 2000 and SGI's: in few builds of libtiff."""
+
 YCBCR = 6
 
 
@@ -130,7 +133,10 @@ def inspect_tiff(data: bytes, settings: InspectSettings) -> Seen:
         return Seen(facts, (*flaws, unsafe("decompression-bomb", "more pixels than the limit; it was not decoded")))
     if settings.tier is Tier.QUICK or any(flaw.severity is Severity.ERROR for flaw in flaws):
         return Seen(facts, tuple(flaws))
-    return inspect_by_pillow(data, ("TIFF",), settings, known=tuple(flaws), encoder=encoder, may_be_rare=True)
+    seen = inspect_by_pillow(data, ("TIFF",), settings, known=tuple(flaws), encoder=encoder, may_be_rare=True)
+    if first.first(COMPRESSION, 1) in RARE_COMPRESSIONS and any(flaw.kind == "undecodable" for flaw in seen.flaws):
+        return Seen(facts, (*flaws, oddity("unsupported", "compressed by a method that libtiff has here no support for")))
+    return seen
 
 
 def _strips(page: Page, number: int, size_bytes: int) -> list[Flaw]:
@@ -144,15 +150,14 @@ def _strips(page: Page, number: int, size_bytes: int) -> list[Flaw]:
         return [corrupt("no-data", f"picture {number} has a directory and no data", frame=number)]
     if not counts:
         return []  # old writers leave them out where there is one strip, up to the end of the file
+    needed = height * ((width * page.tags.get(BITS, (1,))[0] * page.first(SAMPLES, 1) + 7) // 8)
+    plain = page.first(COMPRESSION, 1) == UNCOMPRESSED and page.first(PHOTOMETRIC) != YCBCR and TILES not in page.tags
+    if plain and len(starts) == 1 and starts[0] + needed <= size_bytes < starts[0] + counts[0]:
+        return [blemish("declared-size", f"picture {number} declares {counts[0]} bytes, more than there are", frame=number)]
     outside = [start for start, count in zip(starts, counts, strict=False) if start + count > size_bytes]
     if outside:
         text = f"{len(outside)} of {len(starts)} pieces of picture {number} lie outside of the file"
         return [corrupt("truncated", text, offset_bytes=outside[0], frame=number)]
-    if page.first(COMPRESSION, 1) != UNCOMPRESSED or page.first(PHOTOMETRIC) == YCBCR or TILES in page.tags:
-        return []
-    bits = page.tags.get(BITS, (1,))
-    per_pixel = bits[0] * page.first(SAMPLES, 1)
-    needed = height * ((width * per_pixel + 7) // 8)
-    if sum(counts) < needed:
+    if plain and sum(counts) < needed:
         return [corrupt("truncated", f"picture {number} has {sum(counts)} of {needed} bytes", frame=number)]
     return []
