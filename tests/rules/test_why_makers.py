@@ -34,7 +34,8 @@ DIVISORS = {
     "root of squares": (lambda w: w / (w * w).sum().sqrt(), weights(0.0, 0.0), "a length of zeros", "inside the root"),
     "norm": (lambda w: w / w.norm(dim=1, keepdim=True), ROWS, "a norm, and every component is 0", "F.normalize"),
     "mask": (mask_sum, ROWS, "the divisor counts", "mask.any()"),
-    "integer": (lambda w: w.sum() / (w > 9).sum(), TWO, "nothing was counted", "mask.any()"),
+    "wrapped": (lambda w: w / (w > 9).sum(), TWO, "a whole number", "max(n, 1)"),
+    "integer": (lambda w: (w * 0).sum() / (w > 9).sum(), TWO, "nothing was counted", "mask.any()"),
     "energies": (
         lambda w: w.sum(1) / (w * w / 3).sum(1), ROWS, "a sum (of squares, weights or terms that underflowed)", "y + eps",
     ),
@@ -72,7 +73,8 @@ LOGARITHMS = {
     "sigmoid": (lambda w: w.sigmoid().log(), weights(-200.0), "F.logsigmoid(x)", "log_softmax"),
     "exp": (lambda w: w.exp().log(), weights(-200.0), "leave exp and log out", "softmax"),
     "sum of exp": (lambda w: w.exp().sum().log(), weights(-200.0, -200.0), "clamp_min", "softmax"),
-    "product": (lambda w: (w * w).log(), weights(1e-30), "add up their logarithms", "softmax"),
+    "product": (lambda w: (w * w).log(), weights(1e-30), "clamp_min", "softmax"),
+    "product of many": (lambda w: w.prod().log(), weights(1e-30, 1e-30), "add up their logarithms", "softmax"),
     "complement": (lambda w: (1 - w.sigmoid()).log(), weights(50.0), "F.logsigmoid(-x)", "log_softmax"),
     "squash": (lambda w: (1 - w.tanh() ** 2).log(), weights(50.0), "F.softplus(-2 * x)", "log_softmax"),
     "softplus": (lambda w: F.softplus(w).log(), weights(-200.0), "F.softplus(x) + 1e-6", "log_softmax"),
@@ -204,6 +206,7 @@ def test_values_that_grew_within_the_step_are_bounded_there_and_not_in_the_data(
 EXPONENTS = {
     "ratio": (lambda w: (w - torch.zeros(1)).exp(), "", "clamp the exponent", "difference of logarithms"),
     "log variance": (lambda w: (0.5 * w).exp(), "std = torch.exp(0.5 * logvar)", "clamp the exponent", "log-variance"),
+    "divergence": (torch.exp, "(1 + logvar - mean**2 - logvar.exp()).sum(1)", "clamp the exponent", "log-variance"),
     "naive softmax": (lambda w: w.exp() / w.exp().sum(), "p = torch.exp(x) / torch.exp(x).sum(-1)", "torch.softmax", ""),
 }  # fmt: skip
 
@@ -214,6 +217,13 @@ def test_an_exponent_is_clamped_unless_the_line_is_a_softmax(function, code, fir
     assert first in found.advice[0]
     assert said in found.advice[0]
     assert not any("learning rate" in line for line in found.advice)
+
+
+def test_a_norm_and_a_root_of_an_update_are_no_features():
+    facts_of = (facts(low=0.0, high=0.0), facts(low=0.0, high=0.0))
+    for maker, said in (("norm", "x / (y + eps)"), ("sqrt", "as Adam does")):
+        given = event("aten.div.Tensor", 0.0, 0.0, inputs=facts_of, makers=("mul", maker), phase="optimizer")
+        assert said in explain(Case(given)).advice[0]
 
 
 def test_the_second_moment_is_kept_small_by_clipping():

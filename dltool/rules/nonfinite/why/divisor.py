@@ -15,6 +15,7 @@ CONSTANT = "leave out what does not vary: a constant sample or feature, a column
 SPREAD_EPS = "add an eps to the spread: (x - x.mean(dim)) / torch.sqrt(x.var(dim) + 1e-5), or std.clamp_min(1e-6)"
 RANGE_EPS = "clamp the difference in the divisor, (high - low).clamp_min(1e-6), or add an eps to it"
 ROOT_EPS = "add an eps inside the root, x / torch.sqrt(v + 1e-5): at 0 the root has no slope either"
+STEP_EPS = "add an eps after the root, as Adam does: gradient / (v.sqrt() + 1e-8)"
 NORM_EPS = "take F.normalize(x, dim=-1, eps=1e-6) instead of x / x.norm(), or x.norm().clamp_min(1e-6)"
 COUNT_FLOOR = "divide by a count of at least 1: mask.sum().clamp_min(1), or max(n, 1) for a plain number"
 SOFTMAX = "normalise in the exponent: torch.softmax(x, dim) instead of exp(x) / exp(x).sum()"
@@ -36,6 +37,8 @@ def described(case: Case) -> Divisor:
         return Divisor(said, ("let that number end above 0: max(n, 1), max(t, 1e-6)",))
     given = case.event.inputs[-1] if case.event.inputs else None
     if given is not None and range_of(given.dtype) is None:
+        if len(case.operands) == 2 and case.operands[0] != 0:
+            return Divisor(": the divisor is a whole number, such as a count, that is 0", (COUNT_FLOOR,))
         return Divisor(": the divisor is a count, and nothing was counted", (NOTHING, COUNT_FLOOR))
     if not case.event.makers or case.in_backward:  # in backward an operator goes by the name of the forward one
         return _by_shape(case)
@@ -56,11 +59,16 @@ def _difference(case: Case) -> Divisor:
     if case.maker(0) == "sub" and _dividend_is_zero(case):
         said = ": the divisor is a difference of two equal values, such as max - min where all values are equal"
         return Divisor(said, (RANGE_EPS, CONSTANT))
-    said = ": the divisor is a difference of two equal values (max - min of equal values, n - 1 for n = 1, 1 - beta ** 0)"
+    said = (
+        ": the divisor is a difference of two equal values (max - min of equal values, n - 1 for n = 1, total - step at the "
+        "end, 1 - beta ** 0)"
+    )
     return Divisor(said, (EPS,))
 
 
 def _root(case: Case) -> Divisor:
+    if case.event.phase == "optimizer":
+        return Divisor(": the divisor is a root of 0: a second moment, or its correction, is 0", (STEP_EPS,))
     if case.maker(0) == "sub":
         said = ": the divisor is the root of a spread or distance of 0: the values are all equal"
         return Divisor(said, (ROOT_EPS, CONSTANT))
@@ -68,8 +76,8 @@ def _root(case: Case) -> Divisor:
 
 
 def _norm(case: Case) -> Divisor:
-    del case
-    return Divisor(": the divisor is a norm, and every component is 0", (NORM_EPS,))
+    of_gradient = case.event.phase in {"optimizer", "backward"}
+    return Divisor(": the divisor is a norm, and every component is 0", (EPS,) if of_gradient else (NORM_EPS,))
 
 
 def _sum(case: Case) -> Divisor:

@@ -34,7 +34,6 @@ STABLE: Mapping[str, tuple[str, ...]] = {
     "softmax": (LOG_SOFTMAX,),
     "sigmoid": (LOG_SIGMOID,),
     "exp": (LOG_OF_EXP,),
-    "mul": (ADD_LOGS,),
     "prod": (ADD_LOGS,),
     "sub": (COMPLEMENT,),
     "softplus": (SHIFTED,),
@@ -43,7 +42,11 @@ STABLE: Mapping[str, tuple[str, ...]] = {
 }
 """What to take instead, ahead of a clamp."""
 
-ALSO: Mapping[str, tuple[str, ...]] = {**dict.fromkeys(("sum", "matmul", "mean"), (LOGSUMEXP,)), "add": (COMPLEMENT,)}
+ALSO: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("sum", "matmul", "mean"), (LOGSUMEXP,)),
+    "add": (COMPLEMENT,),
+    "mul": (ADD_LOGS,),
+}
 """What to take instead if it is what it may be, after a clamp."""
 
 SAID = {

@@ -11,8 +11,8 @@ from dltool.rules.nonfinite.why.divisor import EPS
 from dltool.rules.nonfinite.why.dtypes import RANGES, Range
 from dltool.rules.nonfinite.why.words import number
 
-SUMMED = re.compile(r"\b(sum|mean|log|logsumexp|softmax)\(")
-"""On one line with an exponential: a softmax or its logarithm written out."""
+SUMMED = re.compile(r"\bexp\([^()]*\)\.sum\(|\bsum\([^()]*\bexp\(|\blog\([^()]*\bexp\(")
+"""A softmax or its logarithm written out; an exponential that is one of several terms is none."""
 
 SCALED_LOSS = (
     "scale the loss: torch.amp.GradScaler skips a step whose gradient overflows and halves its scale, with weights in "
