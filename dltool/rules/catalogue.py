@@ -8,15 +8,22 @@ from dltool.rules.activations.saturated_activation import SaturatedActivation
 from dltool.rules.base import Rule
 from dltool.rules.data.class_imbalance import ClassImbalance
 from dltool.rules.data.constant_feature import ConstantFeature
+from dltool.rules.data.constant_image import ConstantImage
+from dltool.rules.data.corrupt_file import CorruptFile
 from dltool.rules.data.duplicate_sample import DuplicateSample
+from dltool.rules.data.format_mismatch import FormatMismatch
 from dltool.rules.data.label_out_of_range import LabelOutOfRange
 from dltool.rules.data.labels_not_zero_based import LabelsNotZeroBased
 from dltool.rules.data.missing_class import MissingClass
 from dltool.rules.data.non_finite_value import NonFiniteValue
+from dltool.rules.data.outlier import Outlier
+from dltool.rules.data.shape_mismatch import ShapeMismatch
 from dltool.rules.data.shuffled_labels import ShuffledLabels
 from dltool.rules.data.split_leakage import SplitLeakage
+from dltool.rules.data.suspected_label_error import SuspectedLabelError
 from dltool.rules.data.unnormalised_input import UnnormalisedInput
 from dltool.rules.data.unnormalised_target import UnnormalisedTarget
+from dltool.rules.data.unsafe_file import UnsafeFile
 from dltool.rules.fit.diverged import Diverged
 from dltool.rules.fit.ignores_input import IgnoresInput
 from dltool.rules.fit.inconclusive import Inconclusive
@@ -54,7 +61,11 @@ from dltool.rules.updates.parameter_not_updated import ParameterNotUpdated
 RULES: tuple[type[Rule], ...] = (
     SoftmaxBeforeCrossEntropy,
     NonFiniteValue,
+    CorruptFile,
+    FormatMismatch,
     ConstantFeature,
+    ConstantImage,
+    Outlier,
     UnnormalisedInput,
     UnnormalisedTarget,
     LabelOutOfRange,
@@ -63,7 +74,10 @@ RULES: tuple[type[Rule], ...] = (
     ClassImbalance,
     DuplicateSample,
     SplitLeakage,
+    ShapeMismatch,
+    UnsafeFile,
     ShuffledLabels,
+    SuspectedLabelError,
     VanishingActivations,
     ExplodingActivations,
     VanishingGradientsAtInit,

@@ -42,7 +42,8 @@ DESIGN_ORDER = {
 PUBLIC_IDS = {name: f"{family}{101 + i}" for family, names in DESIGN_ORDER.items() for i, name in enumerate(names.split())}
 INFOS = {"nondifferentiable-point", "inconclusive"}
 WARNINGS = {
-    "constant-feature", "unnormalised-input", "unnormalised-target", "missing-class", "class-imbalance", "duplicate-sample",
+    "constant-feature", "constant-image", "outlier", "suspected-label-error", "unnormalised-input", "unnormalised-target",
+    "missing-class", "class-imbalance", "duplicate-sample",
     "vanishing-activations", "exploding-activations", "vanishing-gradients-at-init", "exploding-gradients-at-init",
     "surprising-initial-loss", "parameter-without-gradient", "saturated-activation", "collapsed-representation",
     "learning-rate-too-low", "oscillating-loss", "underfitting", "overfitting", "not-converged", "plateau",
@@ -52,7 +53,7 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 def test_ids_are_unique_and_in_order():
     ids = [rule.id for rule in RULES]
-    assert len(set(ids)) == len(ids) == 47
+    assert len(set(ids)) == len(ids) == 54
     families = list(DESIGN_ORDER)
     assert ids == sorted(ids, key=lambda i: (families.index(i[:3]), i))
 
