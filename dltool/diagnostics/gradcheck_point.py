@@ -29,7 +29,6 @@ LARGE_FLOPS = 2e10
 PROJECTING_FLOPS = 8e10
 """Work that projections may take before parameters have to share them: some seconds of one CPU core."""
 DROPOUTS = nn.modules.dropout._DropoutNd  # noqa: SLF001 - the one base of all dropout layers
-SAME_LOSS = 1e-2
 
 
 def few_samples(experiment: Experiment, limit: int = SAMPLES) -> Batch:
@@ -163,7 +162,8 @@ def precision_cost(experiment: Experiment, batch: Batch) -> dict[str, float]:
             exact, exact_loss = _gradients(experiment, batch, double=True)
     except Exception:  # noqa: BLE001 - a model that has to be lifted to float64; its own precision is then not compared
         return {}
-    return precision_errors(own, exact) if abs(loss - exact_loss) <= SAME_LOSS * abs(exact_loss) else {}
+    rounding = torch.finfo(getattr(torch, own_precision(experiment))).eps ** 0.5  # half of the digits are right at least
+    return precision_errors(own, exact) if abs(loss - exact_loss) <= rounding * abs(exact_loss) else {}
 
 
 def _gradients(experiment: Experiment, batch: Batch, *, double: bool) -> tuple[dict[str, Tensor | None], float]:

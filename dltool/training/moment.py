@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dltool.training import rng
-from dltool.training.contents import Contents
+from dltool.probes.contents import Contents
 from dltool.training.copies import Copies, Room
 from dltool.training.experiment import Experiment
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from dltool.training.contents import Contents
+from dltool.probes.contents import Contents
 from dltool.training.copies import Copies
 
 

@@ -110,6 +110,14 @@ def test_a_loss_that_is_not_deterministic_is_reported_as_such():
     assert "not deterministic" in (reason or "")
 
 
+@both_depths
+def test_what_modules_count_cache_and_draw_is_put_back(full):
+    report = check("remembering", full=full)
+    assert names(report) == []
+    assert report.run.deterministic
+    assert max(errors(report).values()) < 1e-7
+
+
 def test_a_loss_that_is_nan_is_told_by_its_own_rule():
     report = check("nan_loss")
     assert "non-finite-loss" in names(report)

@@ -117,14 +117,30 @@ class Difference(Scaled):
         return x * (self.w.relu() - (-self.w).relu())
 
 
+CALLS = [0]
+
+
 class Counting(nn.Module):
+    """What it counts is nobody's attribute, and cannot be put back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        CALLS[0] += 1
+        return x * (1 + 0.1 * CALLS[0])
+
+
+class Remembering(nn.Module):
+    """Counts, caches and draws from a generator of its own, all of which an evaluation has to find as the first one did."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.calls = 0
+        self.calls, self.last, self.generator = 0, torch.zeros(()), torch.Generator().manual_seed(3)
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
-        return x * (1 + 0.1 * self.calls)
+        noise = torch.randn(x.shape, generator=self.generator, dtype=x.dtype)
+        scaled = x * (1 + 0.1 * self.calls) + self.last + 0.1 * noise
+        self.last = scaled.detach().mean()
+        return scaled
 
 
 class Casting(nn.Module):
@@ -182,6 +198,10 @@ def casting() -> dict[str, Any]:
 
 def counting() -> dict[str, Any]:
     return made(Counting())
+
+
+def remembering() -> dict[str, Any]:
+    return made(Remembering())
 
 
 def absolute() -> dict[str, Any]:

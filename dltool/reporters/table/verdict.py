@@ -68,11 +68,18 @@ def summary(page: Page) -> Iterator[RenderableType]:
         if found[severity]:
             text = str(found[severity]) + " info" if severity is Severity.INFO else plural(found[severity], severity)
             line.append(f"{page.sign.of(severity)} {text}", SEVERITY_STYLE[severity]).append("  ")
-    if not found:
+    if not found and _nothing_judged(page):
+        line.append("nothing was judged", SEVERITY_STYLE[Severity.WARNING]).append("  ")
+    elif not found:
         line.append(f"{page.sign.good} no findings", GOOD_STYLE).append("  ")
     if page.report.checks:
         line.append(_passed(page), QUIET_STYLE)
     yield line
+
+
+def _nothing_judged(page: Page) -> bool:
+    outcomes = {check.outcome for check in page.report.checks}
+    return outcomes == {"skipped"}
 
 
 def _passed(page: Page) -> str:

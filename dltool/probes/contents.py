@@ -11,6 +11,7 @@ import ast
 import functools
 import itertools
 import logging
+import pickle
 import random
 import sys
 from collections import UserDict, UserList, deque
@@ -48,7 +49,8 @@ HOOKS = frozenset(
 )
 """A module's dicts of hooks, a dozen of them: one that is empty is not worth a record."""
 
-PutBack = Callable[[Any, Any], Any]
+PutBack = Callable[[Any, Any], bool]
+"""Gives a holder its content back, and says whether it had another."""
 Stack = list[Any]
 
 
@@ -65,7 +67,7 @@ class Contents:
         """Objects still to be looked at."""
         self.loose: Stack = []
         """The same, that only functions refer to: they come last, and large ones are data, not state."""
-        self._records: list[tuple[PutBack, Any, Any]] = []
+        self.records: list[tuple[PutBack, Any, Any]] = []
         seen: set[int] = set()
         while self.firm or self.loose:
             onto = self.firm or self.loose
@@ -80,12 +82,15 @@ class Contents:
 
     def record(self, put_back: PutBack, holder: Any, content: Any) -> None:
         """Remember that ``put_back(holder, content)`` gives ``holder`` what it holds now."""
-        self._records.append((put_back, holder, content))
+        self.records.append((put_back, holder, content))
 
-    def restore(self) -> None:
-        """Give every object its content back; one that still has it is not touched. Tensors keep the values they have."""
-        for put_back, holder, content in self._records:
-            put_back(holder, content)
+    def restore(self) -> list[tuple[PutBack, Any, Any]]:
+        """Give every object its content back; one that still has it is not touched. Tensors keep the values they have.
+
+        Returns:
+            The records of those that had something else.
+        """
+        return [record for record in self.records if record[0](record[1], record[2])]
 
 
 def _look_at_tensor(contents: Contents, value: Tensor, onto: Stack) -> None:
@@ -122,11 +127,11 @@ def _look_at_tuple(contents: Contents, value: tuple[Any, ...] | frozenset[Any], 
 
 
 def _look_at_array(contents: Contents, value: np.ndarray[Any, Any], onto: Stack) -> None:  # noqa: ARG001
-    contents.record(np.copyto, value, value.copy())
+    contents.record(_refill_array, value, value.copy())
 
 
 def _look_at_torch_generator(contents: Contents, value: torch.Generator, onto: Stack) -> None:  # noqa: ARG001
-    contents.record(torch.Generator.set_state, value, value.get_state())
+    contents.record(_reset_torch_generator, value, value.get_state())
 
 
 def _look_at_numpy_generator(contents: Contents, value: np.random.Generator, onto: Stack) -> None:  # noqa: ARG001
@@ -134,11 +139,11 @@ def _look_at_numpy_generator(contents: Contents, value: np.random.Generator, ont
 
 
 def _look_at_numpy_random_state(contents: Contents, value: np.random.RandomState, onto: Stack) -> None:  # noqa: ARG001
-    contents.record(np.random.RandomState.set_state, value, value.get_state())
+    contents.record(_reset_random_state, value, value.get_state())
 
 
 def _look_at_python_random(contents: Contents, value: random.Random, onto: Stack) -> None:  # noqa: ARG001
-    contents.record(random.Random.setstate, value, value.getstate())
+    contents.record(_reset_python_random, value, value.getstate())
 
 
 def _look_at_method(contents: Contents, value: MethodType, onto: Stack) -> None:  # noqa: ARG001
@@ -243,34 +248,79 @@ def _kept(value: Any) -> Any:
     return value
 
 
-def _refill_dict(held: dict[Any, Any], content: dict[Any, Any]) -> None:
+def _refill_dict(held: dict[Any, Any], content: dict[Any, Any]) -> bool:
     same = len(held) == len(content) and all(
         key is kept_key and item is kept for (key, item), (kept_key, kept) in zip(held.items(), content.items(), strict=True)
     )
     if not same:
         held.clear()
         held.update({key: _kept(item) for key, item in content.items()})
+    return not same
 
 
-def _refill_list(held: list[Any] | deque[Any], content: list[Any]) -> None:
-    if len(held) != len(content) or any(a is not b for a, b in zip(held, content, strict=True)):
+def _refill_list(held: list[Any] | deque[Any], content: list[Any]) -> bool:
+    same = len(held) == len(content) and all(a is b for a, b in zip(held, content, strict=True))
+    if not same:
         held.clear()
         held.extend(_kept(item) for item in content)
+    return not same
 
 
-def _refill_set(held: set[Any], content: set[Any]) -> None:
-    held.clear()
-    held.update(content)
+def _refill_set(held: set[Any], content: set[Any]) -> bool:
+    same = len(held) == len(content) and {id(item) for item in held} == {id(item) for item in content}
+    if not same:
+        held.clear()
+        held.update(content)
+    return not same
 
 
-def _refill_cell(cell: CellType, content: Any) -> None:
-    cell.cell_contents = _kept(content)
+def _refill_array(held: np.ndarray[Any, Any], content: np.ndarray[Any, Any]) -> bool:
+    same = bool(np.array_equal(held, content))
+    if not same:
+        np.copyto(held, content)
+    return not same
 
 
-def _refill_slots(held: Any, content: dict[str, Any]) -> None:
-    for name, item in content.items():
-        object.__setattr__(held, name, _kept(item))
+def _refill_cell(cell: CellType, content: Any) -> bool:
+    try:
+        same = cell.cell_contents is content
+    except ValueError:  # its name was deleted
+        same = False
+    if not same:
+        cell.cell_contents = _kept(content)
+    return not same
 
 
-def _set_bits(bits: Any, state: Any) -> None:
-    bits.state = state
+def _refill_slots(held: Any, content: dict[str, Any]) -> bool:
+    changed = [name for name, item in content.items() if getattr(held, name, None) is not item]
+    for name in changed:
+        object.__setattr__(held, name, _kept(content[name]))
+    return bool(changed)
+
+
+def _reset_torch_generator(generator: torch.Generator, state: Tensor) -> bool:
+    same = torch.equal(generator.get_state(), state)
+    if not same:
+        generator.set_state(state)
+    return not same
+
+
+def _reset_random_state(generator: np.random.RandomState, state: Any) -> bool:
+    same = pickle.dumps(generator.get_state()) == pickle.dumps(state)
+    if not same:
+        generator.set_state(state)
+    return not same
+
+
+def _reset_python_random(generator: random.Random, state: Any) -> bool:
+    same = bool(generator.getstate() == state)
+    if not same:
+        generator.setstate(state)
+    return not same
+
+
+def _set_bits(bits: Any, state: Any) -> bool:
+    same = pickle.dumps(bits.state) == pickle.dumps(state)
+    if not same:
+        bits.state = state
+    return not same
