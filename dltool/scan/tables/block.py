@@ -29,6 +29,19 @@ class Cells:
     codes: NDArray[np.int32] | None = None
     words: Sequence[str] = ()
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        cells = self.codes if self.numbers is None else self.numbers
+        return 0 if cells is None else len(cells)
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether some rows hold no number, or, in pure text, no word."""
+        if self.numbers is not None:
+            return self.absent is not None
+        return self.codes is not None and bool((self.codes == ABSENT).any())
+
 
 @dataclass(slots=True)
 class Block:

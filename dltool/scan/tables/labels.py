@@ -62,5 +62,5 @@ class Labels:
             self._counts = None
 
 
-def _text(value: float) -> str:
+def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 2**63 else str(value)

@@ -69,14 +69,13 @@ def add_cells(sums: NDArray[np.uint64], cells: Cells, words: NDArray[np.uint64],
 class EqualRows:
     """Collects the hashes of rows and, where there is a target, of their labels."""
 
-    def __init__(self, *, labelled: bool) -> None:
-        self._labelled = labelled
+    def __init__(self) -> None:
         self._hashes: list[NDArray[np.uint64]] = []
         self._labels: list[NDArray[np.uint32]] = []
         self._rows: list[NDArray[np.int64]] = []
         self._held = 0
         self._mask = 0
-        self._total = np.uint64(0)
+        self._total = 0
         self.rows = 0
 
     def add(self, sums: NDArray[np.uint64], labels: NDArray[np.uint64] | None, rows: NDArray[np.int64]) -> None:
@@ -84,7 +83,7 @@ class EqualRows:
         hashes = _scrambled(sums)
         self.rows += len(hashes)
         both = hashes if labels is None else _scrambled(sums + labels)
-        self._total = self._total + np.add.reduce(both, dtype=np.uint64)
+        self._total = (self._total + int(np.add.reduce(both, dtype=np.uint64))) % 2**64
         marks = None if labels is None else (_scrambled(labels) >> _HALF).astype(np.uint32)
         if self._mask:
             kept = (hashes & np.uint64(self._mask)) == 0
@@ -100,7 +99,7 @@ class EqualRows:
     @property
     def content(self) -> str:
         """The same for tables of equal rows in any order."""
-        return f"rows:{self.rows}:{int(self._total):016x}"
+        return f"rows:{self.rows}:{self._total:016x}"
 
     @property
     def share(self) -> float:

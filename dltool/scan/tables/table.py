@@ -59,7 +59,8 @@ class Table:
         self.rows = 0
         self._target = next((column for column in self.columns if column.is_target), None)
         self._labels = None if self._target is None else Labels(self._target.key)
-        self._equal = EqualRows(labelled=self._target is not None) if compare_rows else None
+        compare_rows = compare_rows and any(not column.is_target for column in self.columns)
+        self._equal = EqualRows() if compare_rows else None
         self._want_row_hashes = want_row_hashes
         self._sample = Sample(len(self.columns))
         self._threads: ThreadPoolExecutor | None = None
