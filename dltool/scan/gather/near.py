@@ -121,7 +121,7 @@ def _across(roster: Roster, looks: Looks, pairs: Pairs, alike: Indices) -> int:
     lowest, highest = np.minimum.reduceat(split, looks.starts[:-1]), np.maximum.reduceat(split, looks.starts[:-1])
     mixed = lowest != highest
     for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
-        mixed[one] |= (lowest[one] != lowest[other]) | (highest[one] != highest[other])
+        mixed[one[(lowest[one] != lowest[other]) | (highest[one] != highest[other])]] = True
     return looks.count(alike[mixed[alike]])
 
 

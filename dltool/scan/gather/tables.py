@@ -106,12 +106,11 @@ class Tables:
         return tuple(self._pair(*pair, shared[pair]) for pair in sorted(shared) if self._is_told(pair, shared))
 
     def _is_told(self, pair: tuple[int, int], shared: dict[tuple[int, int], list[int]]) -> bool:
-        """A pair that was met both ways is told once: of the table that is not trained on, or else of the later one."""
-        one, other = pair
-        if (other, one) not in shared:
-            return True
-        trained_on = [(self._tables[number].split or "").lower().startswith("train") for number in pair]
-        return trained_on[1] if trained_on[0] != trained_on[1] else one > other
+        """Of two splits the one that is not trained on tells; else a pair that was met both ways is the later table's."""
+        one, other = ((self._tables[number].split or "").lower().startswith("train") for number in pair)
+        if one != other and self._tables[pair[0]].split != self._tables[pair[1]].split:
+            return other
+        return pair[::-1] not in shared or pair[0] > pair[1]
 
     def _pair(self, number: int, other: int, places: list[int]) -> SharedRowsPair:
         table, partner, rows = self._tables[number], self._tables[other], self._rows[number]
