@@ -115,7 +115,7 @@ class DuplicateSample(Rule):
         copied = too_rich(table.spread_bits, table.rows * (table.rows - 1) / 2, spread)
         disagreeing = [group for group in table.groups if len(group.labels) > 1]
         shown = (disagreeing or list(table.groups))[0].rows
-        told = f", and {len(disagreeing)} groups of them differ in their label" if disagreeing else ""
+        told = f", of which {_groups(len(disagreeing))} in the label" if disagreeing else ""
         rows = sorted(row for group in table.groups for row in group.rows)
         return self.finding(
             f"{table.repeated:,} of the {table.rows:,} rows of {table.path} equal another{told}",
@@ -142,3 +142,7 @@ class DuplicateSample(Rule):
             limit={"alike": self.limits["alike"]},
             advice=("split by what they come from (video, person, object), not by picture",),
         )
+
+
+def _groups(count: int) -> str:
+    return "1 group differs" if count == 1 else f"{count:,} groups differ"
