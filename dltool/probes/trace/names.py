@@ -108,7 +108,7 @@ def public_name(func: torch._ops.OpOverload, call: str | None) -> str:
         return call if call in CALLS_OF_MATMUL else MATMULS[base]
     if base in {"convolution", "conv", "convolution_overrideable"}:
         return call if call is not None and call.startswith("conv") else "conv"
-    if base == "reciprocal" and call == "div":  # 1 / x
+    if base in {"reciprocal", "mul"} and call == "div":  # 1 / x
         return call
     if base == "vector_norm":
         return "norm" if call in {"norm", "normalize", "linalg_norm", "renorm", None} else call

@@ -157,7 +157,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             bad = _bad_outputs(ran)
         for i, tensor in enumerate(ran.outputs):
             self.flow.wrote(tensor, ordinal, bad.get(i))
-            self.flow.made(tensor, ran.site.op, moved=_moved(ran))
+            maker = ran.site.op if ran.node is None else public_name(ran.func, None)
+            self.flow.made(tensor, maker, moved=_moved(ran))
         if bad:
             operation = self._described(ran, ordinal, bad, detailed=self._detailed < MOST_DETAILED)
             self._detailed += operation.born
