@@ -18,7 +18,7 @@ def digest_of(data: bytes | memoryview, algorithm: str = ALGORITHM) -> str:
     Raises ValueError where the algorithm is unknown, or not installed here.
     """
     if algorithm == "xxh3" and xxhash is not None:
-        return f"xxh3:{xxhash.xxh3_128_hexdigest(data)}"
+        return "xxh3:" + str(xxhash.xxh3_128_hexdigest(data))
     hasher = _hasher(algorithm)
     hasher.update(data)
     return f"{algorithm}:{hasher.hexdigest()}"

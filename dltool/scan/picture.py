@@ -17,17 +17,16 @@ MIN_CONTRAST = 1 / 255
 """Below a standard deviation of one level of 8 bits, a perceptual hash would be of noise."""
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in JFIF
-FREQUENCIES = np.array(
-    sorted(((u, v) for u in range(11) for v in range(11) if u + v), key=lambda f: (f[0] ** 2 + f[1] ** 2, f))
-)
+FREQUENCIES = np.array(sorted(((u, v) for u in range(11) for v in range(11) if u + v), key=lambda f: (math.hypot(*f), f)))
 LOWEST = FREQUENCIES[:64]
 BANDS = int(LOWEST.max()) + 1
+PLACES = np.ascontiguousarray(LOWEST[:, 0] * BANDS + LOWEST[:, 1])
 
 Pixels = NDArray[Any]
 
 
 class Look(NamedTuple):
-    """Over all channels, on the scale 0-1 for integers; ``similarity`` is None where there is nothing to compare."""
+    """Over all channels, on the scale 0-1 for integers; ``similarity`` is None where there is nothing to compare: too small, or flat."""
 
     mean: float
     std: float
@@ -43,16 +42,21 @@ def look(pixels: Pixels, scale: float = 255.0) -> Look:
         pixels: (height, width) or (height, width, channels) without alpha; finite.
         scale: what stands for 1.
     """
-    values = pixels.astype(np.float64) if pixels.ndim == 2 else pixels.reshape(pixels.shape[0], -1).astype(np.float64)
-    flat = values.reshape(-1)
-    mean = float(flat.sum()) / flat.size
+    flat = pixels.astype(np.float64).reshape(-1)
+    mean = float(np.add.reduce(flat)) / flat.size
     std = math.sqrt(max(float(flat @ flat) / flat.size - mean * mean, 0.0))
-    gray = values
-    if pixels.ndim == 3 and pixels.shape[2] > 1:
-        gray = values.reshape(-1, pixels.shape[2])[:, :3] @ LUMA if pixels.shape[2] >= 3 else values[:, :: pixels.shape[2]]
-        gray = gray.reshape(pixels.shape[:2])
-    similarity = perceptual_hash(gray / scale) if std > MIN_CONTRAST * scale else None
-    return Look(mean / scale, std / scale, float(flat.min()) / scale, float(flat.max()) / scale, similarity)
+    low, high = float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
+    similarity = perceptual_hash(_gray(flat, pixels.shape)) if std > MIN_CONTRAST * scale else None
+    return Look(mean / scale, std / scale, low / scale, high / scale, similarity)
+
+
+def _gray(flat: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    channels = shape[2] if len(shape) == 3 else 1
+    if channels == 3:
+        flat = flat.reshape(-1, 3) @ LUMA
+    elif channels > 1:
+        flat = flat[::channels]
+    return flat.reshape(shape[:2])
 
 
 def perceptual_hash(gray: NDArray[np.float64]) -> int | None:
@@ -63,17 +67,16 @@ def perceptual_hash(gray: NDArray[np.float64]) -> int | None:
     frequencies of a picture resized to 32x32.
 
     Args:
-        gray: (height, width), 0-1.
+        gray: (height, width), on any scale.
 
     Returns:
-        None where a side is below 8 pixels or the contrast below one level of 8 bits.
+        None where a side is below 8 pixels.
     """
     height, width = gray.shape
     if min(height, width) < MIN_SIDE:
         return None
     spectrum = _cosines(height) @ gray @ _cosines(width).T
-    signs = spectrum[LOWEST[:, 0], LOWEST[:, 1]] > 0
-    return int.from_bytes(np.packbits(signs).tobytes(), "big")
+    return int.from_bytes(np.packbits(spectrum.reshape(-1)[PLACES] > 0).tobytes(), "big")
 
 
 @lru_cache(maxsize=256)

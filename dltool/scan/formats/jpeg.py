@@ -10,8 +10,9 @@ from dltool.scan.digest import digest_of
 from dltool.scan.flaws import blemish, corrupt, oddity, unsafe
 from dltool.scan.formats.jpeg_decode import essence, look_into_scans
 from dltool.scan.formats.jpeg_header import END, KINDS, JpegHeader, picture_end, read_header
-from dltool.scan.formats.pillow import full_pixels, other_frames
+from dltool.scan.formats.pillow import opinion, other_frames
 from dltool.scan.formats.seen import Seen
+from dltool.scan.picture import Look
 from dltool.scan.record import Flaw, ImageFacts, Tier
 from dltool.scan.settings import InspectSettings
 
@@ -24,26 +25,23 @@ def inspect_jpeg(data: bytes, settings: InspectSettings) -> Seen:
     header = read_header(data)
     if header.scan_start is None or not header.frame or header.problem:
         kind = "zeroed-tail" if _zeroed_tail(data) else "truncated"
-        return Seen(_facts(header) if header.width else None, (corrupt(kind, header.problem or "it has no frame header"),))
-    image = _facts(header, data)
+        return Seen(
+            _facts(header, data) if header.width else None, (corrupt(kind, header.problem or "it has no frame header"),)
+        )
     if lie := _impossible_size(header, len(data), settings.max_pixels):
-        return Seen(image, (lie,))
+        return Seen(_facts(header, data), (lie,))
     if settings.tier is Tier.QUICK:
-        return Seen(image, (*_ending(data, header, cut=True), *_exif(header)))
+        return Seen(_facts(header, data), (*_ending(data, header, cut=True), *_exif(header)))
     scans = look_into_scans(data, header, settings)
     damaged = any(flaw.severity is Severity.ERROR for flaw in scans.flaws)
     flaws = (*_once(scans.flaws, _ending(data, header, cut=damaged)), *_exif(header))
-    if scans.look is not None:
-        seen = scans.look
-        image = replace(
-            image, mean=seen.mean, std=seen.std, minimum=seen.minimum, maximum=seen.maximum, similarity=seen.similarity
-        )
+    image = _facts(header, data, scans.look)
     if settings.tier is Tier.DEEP and not any(flaw.severity is Severity.ERROR for flaw in flaws):
         return _deeply(data, image, flaws, settings)
     return Seen(image, flaws, None if scans.look is None else digest_of(essence(data, header)))
 
 
-def _facts(header: JpegHeader, data: bytes = b"") -> ImageFacts:
+def _facts(header: JpegHeader, data: bytes, seen: Look | None = None) -> ImageFacts:
     exif = header.exif
     parts = [KINDS.get(header.frame, f"sof{header.frame & 15}"), ",".join(f"{x}x{y}" for x, y in header.sampling)]
     if header.tables:
@@ -56,18 +54,19 @@ def _facts(header: JpegHeader, data: bytes = b"") -> ImageFacts:
         mode=MODES.get(len(header.sampling), f"{len(header.sampling)} components"),
         orientation=exif.orientation if exif else 1,
         encoder=" ".join(("jpeg", *parts)),
+        **(seen._asdict() if seen else {}),
     )
 
 
 def _deeply(data: bytes, image: ImageFacts, flaws: tuple[Flaw, ...], settings: InspectSettings) -> Seen:
     """Pillow's opinion of the whole picture, and of those that follow it in the file."""
-    pixels, failure = full_pixels(data, "JPEG")
+    content, failure = opinion(data, "JPEG")
     if failure is not None:
         return Seen(image, (*flaws, corrupt("undecodable", f"Pillow cannot decode it: {failure}")))
     frames = other_frames(data, "MPO", settings) if "MPF" in image.encoder else None
     if frames is not None:
         image, flaws = replace(image, frames=frames.number), flaws + frames.flaws
-    return Seen(image, flaws, digest_of(pixels))
+    return Seen(image, flaws, content)
 
 
 def _impossible_size(header: JpegHeader, size_bytes: int, max_pixels: int) -> Flaw | None:

@@ -87,8 +87,8 @@ def reduced_jpeg(data: bytes, factor: int) -> Pixels | str:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def full_pixels(data: bytes, pillow_name: str) -> tuple[bytes, str | None]:
-    """The whole first frame as bytes that are the same whatever the picture was wrapped in; else why it does not decode."""
+def opinion(data: bytes, pillow_name: str) -> tuple[str | None, str | None]:
+    """``content_of`` the whole first frame; else why Pillow does not decode it."""
     with strict_pillow():
         try:
             image = Image.open(io.BytesIO(data), formats=(pillow_name,))
@@ -96,14 +96,14 @@ def full_pixels(data: bytes, pillow_name: str) -> tuple[bytes, str | None]:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001
-            return b"", reason(error)
-        return pixel_bytes(image), None
+            return None, reason(error)
+        return content_of(image), None
 
 
-def pixel_bytes(image: Image.Image) -> bytes:
-    """Size, mode and pixels; palettes and single bits are resolved."""
+def content_of(image: Image.Image) -> str:
+    """A hash of a loaded picture that is the same whatever it was wrapped in: size, mode, and pixels without palette."""
     shown = _shown(image)
-    return b"%s %d %d\n" % (shown.mode.encode(), *shown.size) + shown.tobytes()
+    return f"{digest_of(shown.tobytes())}:{shown.width}x{shown.height}:{shown.mode}"
 
 
 def inspector_of(name: str) -> PictureInspector:
@@ -175,7 +175,7 @@ def _measured(
     facts: ImageFacts,
     remarks: list[str],
 ) -> Seen:
-    content = digest_of(pixel_bytes(image))
+    content = content_of(image)
     seen, value_flaws = look_at(image)
     flaws = (
         known + value_flaws + tuple(oddity("decoder-warning", f"the decoder remarks: {text[:200]}") for text in remarks[:1])
@@ -191,11 +191,7 @@ def _measured(
         frames=count,
         orientation=orientation,
         encoder=facts.encoder,
-        mean=seen.mean if seen else None,
-        std=seen.std if seen else None,
-        minimum=seen.minimum if seen else None,
-        maximum=seen.maximum if seen else None,
-        similarity=seen.similarity if seen else None,
+        **(seen._asdict() if seen else {}),
     )
     return Seen(image_facts, flaws, content)
 

@@ -9,13 +9,13 @@ from typing import Final
 from PIL import Image
 
 from dltool.core.finding import Severity
-from dltool.scan.digest import digest_of
 from dltool.scan.flaws import blemish, corrupt, oddity, unsafe
 from dltool.scan.formats.exif import Exif, read_exif
-from dltool.scan.formats.pillow import full_pixels, look_at, other_frames, pixel_bytes
+from dltool.scan.formats.pillow import content_of, look_at, opinion, other_frames
 from dltool.scan.formats.png_rows import inflate, unfiltered
 from dltool.scan.formats.seen import Seen
 from dltool.scan.optional import optional
+from dltool.scan.picture import Look
 from dltool.scan.record import Flaw, ImageFacts, Tier
 from dltool.scan.settings import InspectSettings
 
@@ -90,20 +90,16 @@ def _pixels(data: bytes, header: PngHeader, image: ImageFacts, settings: Inspect
         flaws += _palette(picture, header)
     seen, _ = look_at(picture)
     doubtful = settings.tier is Tier.DEEP or not UNPACKED.isdisjoint(header.names)
-    if doubtful and (failure := full_pixels(data, "PNG")[1]) is not None:
+    if doubtful and (failure := opinion(data, "PNG")[1]) is not None:
         flaws += (corrupt("undecodable", f"Pillow cannot decode it: {failure}"),)
     if b"acTL" in header.names:
         flaws += other_frames(data, "PNG", settings).flaws
-    if seen is not None:
-        image = replace(
-            image, mean=seen.mean, std=seen.std, minimum=seen.minimum, maximum=seen.maximum, similarity=seen.similarity
-        )
-    return Seen(image, flaws, digest_of(pixel_bytes(picture)))
+    return Seen(_facts(data, header, seen) if seen else image, flaws, content_of(picture))
 
 
 def _second_opinion(data: bytes, flaw: Flaw | None) -> tuple[Flaw, ...]:
     """A stream that Pillow decodes all the same is not lost: checksums or window sizes that a faulty encoder wrote."""
-    if flaw and flaw.kind == "damaged-data" and full_pixels(data, "PNG")[1] is None:
+    if flaw and flaw.kind == "damaged-data" and opinion(data, "PNG")[1] is None:
         return (replace(flaw, severity=Severity.WARNING),)
     return (flaw,) if flaw else ()
 
@@ -229,7 +225,7 @@ def _unfinished(header: PngHeader, data: bytes, at: int) -> Flaw:
     return corrupt("truncated", "the file is cut off within a chunk", offset_bytes=at)
 
 
-def _facts(data: bytes, header: PngHeader) -> ImageFacts:
+def _facts(data: bytes, header: PngHeader, seen: Look | None = None) -> ImageFacts:
     mode = MODES[header.depth, header.colour][0]
     if header.depth == 16 and header.colour:
         mode = {2: "RGB;16", 4: "LA;16", 6: "RGBA;16"}[header.colour]
@@ -245,4 +241,5 @@ def _facts(data: bytes, header: PngHeader) -> ImageFacts:
         frames=header.frames,
         orientation=header.exif.orientation if header.exif else 1,
         encoder=" ".join(parts),
+        **(seen._asdict() if seen else {}),
     )
