@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from dltool.core.measured.scan_likeness import NearDuplicates
+from dltool.core.measured.scan_likeness import Duplicates, LikeGroup, NearDuplicates
 from dltool.scan.gather.likeness import Likeness
 from dltool.scan.inspect import inspect
 from dltool.scan.record import Entry, Item
@@ -219,12 +219,20 @@ def looked_into(data: bytes, name: str, index: int) -> Entry:
     return Entry(Item(index, name, f"/{name}"), inspect(BytesSource(data, name), InspectSettings()))
 
 
-def told(entries: list[Entry]) -> NearDuplicates:
-    """The near-duplicates among them."""
+def told(entries: list[Entry]) -> tuple[tuple[LikeGroup, ...], NearDuplicates]:
+    """The groups among them, exact ones included, and what else is known of near-duplicates."""
     likeness = Likeness()
     for entry in entries:
         likeness.add(entry)
-    return next(section for section in likeness.sections() if isinstance(section, NearDuplicates))
+    sections = list(likeness.sections())
+    exact = next(section for section in sections if isinstance(section, Duplicates))
+    near = next(section for section in sections if isinstance(section, NearDuplicates))
+    return exact.groups + near.groups, near
+
+
+def _original(image: Image.Image, i: int) -> Entry:
+    """Every other score of pictures is kept as JPEG, the rest as PNG."""
+    return looked_into(jpeg(image), f"{i}.jpg", i) if i // 20 % 2 else looked_into(png(image), f"{i}.png", i)
 
 
 class Score:
@@ -238,14 +246,11 @@ class Score:
     def add(self, make: Maker, seed: int, count: int) -> None:
         """One seed: the set alone, then with copies."""
         images = [_decoded(image) for image in make(np.random.default_rng(seed), count)]
-        entries = [
-            looked_into(jpeg(image) if i % 2 else png(image), f"{i}.{'jpg' if i % 2 else 'png'}", i)
-            for i, image in enumerate(images)
-        ]
-        clean = told(entries)
-        self.pictures += clean.samples
-        self.false_groups += len(clean.groups)
-        self.alike += clean.alike
+        entries = [_original(image, i) for i, image in enumerate(images)]
+        groups, near = told(entries)
+        self.pictures += near.samples
+        self.false_groups += len(groups)
+        self.alike += near.alike
         kind_of: dict[str, tuple[int, str]] = {}
         for place, original in enumerate(range(0, count, 20)):
             kind = list(COPIES)[place % len(COPIES)]
@@ -253,14 +258,15 @@ class Score:
             kind_of[name] = (original, kind)
             self.made[kind] += 1
             entries.append(looked_into(COPIES[kind](images[original]), name, count + place))
-        before = {tuple(sample.path for sample in group.samples) for group in clean.groups}
-        for group in told(entries).groups:
+        before = {tuple(sample.path for sample in group.samples) for group in groups}
+        for group in told(entries)[0]:
             paths = [sample.path for sample in group.samples]
             copies = [path for path in paths if path in kind_of]
             self.groups += tuple(paths) not in before
             right = len(paths) == 2 and len(copies) == 1 and any(p.startswith(f"{kind_of[copies[0]][0]}.") for p in paths)
             self.right_groups += right
-            self.found[kind_of[copies[0]][1]] += 1 if right else 0
+            if right:
+                self.found[kind_of[copies[0]][1]] += 1
 
 
 def _ratio(part: int, whole: int) -> str:

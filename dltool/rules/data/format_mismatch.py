@@ -20,8 +20,9 @@ class FormatMismatch(Rule):
     """A file is in another format than its name says, or than all of its neighbours.
 
     What it measures: the first bytes of every file against its suffix (an error: some loaders choose the decoder by
-    it); and, where all other pictures of a folder agree in format, encoder, mode or size, the few that do not (a
-    warning: nothing but the company that it keeps speaks against the file).
+    it); and, where all other pictures of a folder agree in format, encoder, mode or size, the few that do not: at least
+    50 that agree, at most 3 that do not. Another format is a warning, and so are encoder and size together; one of the
+    others alone is worth knowing.
 
     Why it is bad: a placeholder that a web server sent in place of a picture looks like this, and loads without
     complaint. TensorFlow and many input pipelines decode by suffix and stop.
@@ -54,7 +55,7 @@ class FormatMismatch(Rule):
             folder = stranger.folder or "the set"
             yield self.finding(
                 f"{stranger.path} is unlike the {stranger.neighbours:,} others of {folder}: {told}",
-                severity=Severity.WARNING,
+                severity=stranger.severity,
                 where=Where(phase="input", file=stranger.file, key=stranger.path),
                 evidence={
                     "kind": "unlike-its-neighbours",
@@ -70,7 +71,7 @@ class FormatMismatch(Rule):
         if rest:
             yield self.finding(
                 f"{len(rest):,} more files are unlike their neighbours",
-                severity=Severity.WARNING,
+                severity=max((stranger.severity for stranger in rest), key=lambda severity: severity.rank),
                 where=Where(phase="input", key="more unlike their neighbours"),
                 evidence={"kind": "more", "samples": members(Sample(path=stranger.path) for stranger in rest)},
                 limit={"strangers": 0},

@@ -22,7 +22,7 @@ RADIUS_BITS = 6
 LARGE = 6
 """Different pictures from which a group is rather a scene of a video than a handful of copies."""
 
-SOME_ALIKE_RATIO, MOST_ALIKE_RATIO = 0.1, 0.4
+SOME_ALIKE_RATIO, MOST_ALIKE_RATIO = 0.1, 0.33
 """Share of pictures in a crowd of look-alikes from which on large groups are counted among them, and from which on all are:
 there some stand apart by chance (products on white, frames of videos; benchmarks/near_duplicates.py)."""
 
