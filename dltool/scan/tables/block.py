@@ -22,12 +22,15 @@ class Cells:
         absent: (n,) bool, rows that hold no number; None where all do.
         codes: (n,) indices into ``words``, ``ABSENT`` for rows without a word; None for pure numbers.
         words: the different words, in no order that matters.
+        owners: where a row holds a list: ``numbers`` are those of all lists, and this the position of each one's row,
+            ascending; ``absent`` is still by row. Such a column takes no part in comparing rows.
     """
 
     numbers: NDArray[Any] | None = None
     absent: NDArray[np.bool_] | None = None
     codes: NDArray[np.int32] | None = None
     words: Sequence[str] = ()
+    owners: NDArray[np.int64] | None = None
 
     @property
     def rows(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,16 @@ LEAST_VALUES = 20
 
 @dataclass(slots=True)
 class Column:
-    """Running facts. ``key`` is the column's factor in row hashes; ``is_target`` says that it holds the labels."""
+    """Running facts. ``key`` is the column's factor in row hashes; ``is_target`` says that it holds the labels.
+
+    ``is_data`` is False for dates, bytes and the like, which are not judged.
+    """
 
     name: str
     key: np.uint64
     dtype: str = "float64"
     is_target: bool = False
+    is_data: bool = True
     in_row_hash: bool = True
     numbers: Numbers = field(default_factory=Numbers)
     words: Words = field(default_factory=Words)
@@ -40,6 +45,8 @@ class Column:
     @property
     def is_numeric(self) -> bool:
         """Whether what it holds are numbers, but for a few words."""
+        if not self.is_data:
+            return False
         if not self.words.count:
             return self.numbers.seen > 0
         values = self.numbers.seen + self.words.count
@@ -47,7 +54,9 @@ class Column:
 
     def add(self, cells: Cells, block: Block, drawn: NDArray[np.intp], word_hashes: NDArray[np.uint64]) -> None:
         """The cells of a block; ``drawn`` are the positions of the rows that the sample has."""
-        if cells.numbers is not None:
+        if cells.numbers is not None and cells.owners is not None:
+            self._add_lists(cells.numbers, cells.owners, block, drawn)
+        elif cells.numbers is not None:
             self._add_numbers(cells.numbers, cells.absent, block, drawn)
         else:
             self.numbers.sample.append(np.full(len(drawn), np.nan))
@@ -65,7 +74,7 @@ class Column:
         if not self.is_numeric:
             shape, _ = self.numbers.summary() if self.numbers.count else (None, ())
             distinct = self.words.distinct + (shape.distinct if shape else 0)
-            dtype = "text" if self.words.count else "empty"
+            dtype = self.dtype if not self.is_data else "text" if self.words.count else "empty"
             return ColumnFacts(name=self.name, dtype=dtype, rows=rows, missing=self.missing.count, distinct=distinct)
         numbers = self.numbers
         shape, extremes = numbers.summary()
@@ -133,7 +142,7 @@ class Column:
         )
 
     def _add_numbers(
-        self, values: NDArray[np.generic], absent: NDArray[np.bool_] | None, block: Block, drawn: NDArray[np.intp]
+        self, values: NDArray[Any], absent: NDArray[np.bool_] | None, block: Block, drawn: NDArray[np.intp]
     ) -> None:
         if values.dtype == np.bool_:
             values = values.view(np.uint8)
@@ -149,6 +158,17 @@ class Column:
                 continue
             at = np.arange(start, stop) if absent is None else start + np.flatnonzero(~absent[start:stop])
             self.numbers.add(values[at], block.row_indices(at))
+
+    def _add_lists(self, values: NDArray[Any], owners: NDArray[np.int64], block: Block, drawn: NDArray[np.intp]) -> None:
+        first = np.minimum(np.searchsorted(owners, drawn), max(len(owners) - 1, 0))
+        sample = np.full(len(drawn), np.nan)
+        if len(owners):
+            held = owners[first] == drawn
+            sample[held] = values[first[held]]
+        self.numbers.sample.append(sample)
+        for start in range(0, len(values), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            self.numbers.add(values[part], block.row_indices(owners[part]))
 
     def _note_lines(self, block: Block) -> None:
         if block.line_of is None:
