@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dltool.diagnostics.lr_find import run as lr_find
     from dltool.diagnostics.nan_hunt import NanHuntOptions
     from dltool.diagnostics.nan_hunt import run as nan_hunt
+    from dltool.diagnostics.scan.options import ScanOptions
+    from dltool.diagnostics.scan.run import run as scan
     from dltool.diagnostics.train import TrainOptions
     from dltool.diagnostics.train import run as train
     from dltool.specs.factory import FactoryResult
@@ -42,6 +44,7 @@ __all__ = [
     "NanHuntOptions",
     "OutputError",
     "Report",
+    "ScanOptions",
     "Severity",
     "SpecError",
     "TargetError",
@@ -53,6 +56,7 @@ __all__ = [
     "init_stats",
     "lr_find",
     "nan_hunt",
+    "scan",
     "train",
 ]
 
@@ -69,6 +73,7 @@ _HOMES = {
     "NanHuntOptions": "dltool.diagnostics.nan_hunt:NanHuntOptions",
     "OutputError": "dltool.core.errors:OutputError",
     "Report": "dltool.core.report:Report",
+    "ScanOptions": "dltool.diagnostics.scan.options:ScanOptions",
     "Severity": "dltool.core.finding:Severity",
     "SpecError": "dltool.core.errors:SpecError",
     "TargetError": "dltool.core.errors:TargetError",
@@ -79,6 +84,7 @@ _HOMES = {
     "init_stats": "dltool.diagnostics.init_stats:run",
     "lr_find": "dltool.diagnostics.lr_find:run",
     "nan_hunt": "dltool.diagnostics.nan_hunt:run",
+    "scan": "dltool.diagnostics.scan.run:run",
     "train": "dltool.diagnostics.train:run",
 }
 

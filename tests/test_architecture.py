@@ -49,6 +49,7 @@ THIRD_PARTY = {
     "cli": {"typer"},
     "cli.console": {"rich"},
     "cli.progress": {"rich"},
+    "cli.scan_progress": {"rich"},
 }
 """What a package may import besides the standard library; a longer name adds to the shorter one."""
 
@@ -232,6 +233,8 @@ MUST_NOT_LOAD = {  # Typer itself takes pydantic to convert options
     "init-stats --help": HEAVY | {"yaml", "rich"},
     "nan-hunt --help": HEAVY | {"yaml", "rich"},
     "lr-find --help": HEAVY | {"yaml", "rich"},
+    "scan --help": HEAVY | {"yaml", "rich"},
+    "scan sample_configs/data/iris.csv --no-cache --fail-on never": {"torch", "pyarrow", "yaml", "jinja2"},
     "rules": HEAVY | {"yaml"},
     "explain dead-relu": HEAVY | {"yaml"},
     "schema --report": HEAVY | {"yaml", "rich"},

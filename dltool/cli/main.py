@@ -27,6 +27,7 @@ from dltool.cli.lr_find import lr_find
 from dltool.cli.nan_hunt import nan_hunt
 from dltool.cli.new import new
 from dltool.cli.rules import rules
+from dltool.cli.scan import scan
 from dltool.cli.schema import schema
 from dltool.cli.show import show
 from dltool.cli.train import train
@@ -49,6 +50,7 @@ app.command(short_help="Are the analytic gradients right?")(gradcheck)
 app.command(short_help="Where does the first NaN or Inf come from?")(nan_hunt)
 app.command(short_help="Do signals and gradients survive the depth at the start?")(init_stats)
 app.command(short_help="Which learning rate?")(lr_find)
+app.command(short_help="Which samples of a data set are corrupt or suspicious?")(scan)
 app.command(short_help="Write a starter spec that trains as it is.")(new)
 app.command(short_help="Show a spec as it will be run.")(show)
 app.command(short_help="Print the JSON Schema of specs or of reports.")(schema)

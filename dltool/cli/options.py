@@ -44,7 +44,8 @@ def not_the_spec(output: Path | None, spec: str) -> Path | None:
     return output
 
 
-def _above_zero(seconds: float | None) -> float | None:
+def above_zero(seconds: float | None) -> float | None:
+    """Told before the run: a time that is none."""
     if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
         raise typer.BadParameter(f"{seconds:g} is not a time; give seconds above 0")
     return seconds
@@ -92,7 +93,7 @@ Timeout = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        callback=_above_zero,
+        callback=above_zero,
         show_default=False,
         help="End the run after this time and report what is known by then.",
     ),

@@ -1,4 +1,4 @@
-"""What a worker process may take: memory, no core files, and no life without its parent. Where a system lacks a limit, none."""
+"""What a worker process may take: so much memory, no core files, and no life without its parent; as far as systems can."""
 
 from __future__ import annotations
 

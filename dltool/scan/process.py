@@ -17,7 +17,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from dltool.scan.limits import cpu_seconds
 from dltool.scan.worker import BATCH_STRIDE, READY, Orders, Task, read_frame, write_frame
@@ -93,11 +93,11 @@ class Worker:
     def start(cls, slot: int, positions: Positions, orders: Orders, events: queue.SimpleQueue[Event]) -> Worker:
         """A new process, whose answers come as events, and None as the last one."""
         positions.reset(slot)
-        complaints: BinaryIO = tempfile.TemporaryFile(prefix="dltool-scan-")  # type: ignore[assignment]  # it wraps one
+        complaints = cast("BinaryIO", tempfile.TemporaryFile(prefix="dltool-scan-"))  # noqa: SIM115 - it lives with the worker
         boot = f"import sys; sys.path[:] = {sys.path!r}; from dltool.scan.worker import main; main()"
         apart = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C is the parent's to handle
-        process = subprocess.Popen(  # type: ignore[call-overload]  # process_group is an int
-            [sys.executable, "-W", "ignore", "-c", boot],  # noqa: S603 - our own interpreter and module
+        process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-W", "ignore", "-c", boot],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,

@@ -98,7 +98,7 @@ def _record_converters(kind: type[Any]) -> tuple[Convert, Convert]:
         return values
 
     setters = [getattr(kind, name).__set__ for name in names]
-    make = kind.__new__
+    make: Any = kind.__new__
 
     def read(values: Any) -> Any:
         for at, convert in readers:

@@ -130,6 +130,10 @@ def look(task: Task, inspector: Inspector, settings: InspectSettings) -> str:
         raise
     except OSError as error:
         return PASSING + write_inspection(unreadable(error))
+    except ImportError as error:
+        detail = f"cannot be looked into here: {error}"
+        flaw = Flaw(rule="corrupt-file", kind="not-looked-into", severity=Severity.INFO, detail=detail)
+        return PASSING + write_inspection(Inspection(format=None, size_bytes=max(0, size_bytes), flaws=(flaw,)))
     except Exception as error:  # noqa: BLE001 - on corrupt bytes decoders raise whatever their parsers do
         what = f"the decoder failed with {type(error).__name__}: {error}"[:300]
         flaw = Flaw(rule="corrupt-file", kind="decoder-error", severity=Severity.ERROR, detail=what)

@@ -1,0 +1,70 @@
+"""From what was gathered to the report: rules judge, bad samples are derived, and what was asked for is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dltool.core.measured.scan import BadSamples, ScanFacts
+from dltool.core.measurements import Measurements, Section
+from dltool.core.report import Report, RunInfo
+from dltool.core.version import VERSION
+from dltool.diagnostics.scan.left_out import bad_samples, in_order
+from dltool.diagnostics.scan.options import ScanOptions
+from dltool.diagnostics.scan.outlets import Outlets
+from dltool.rules.select import judge
+
+COMMAND = "scan"
+IGNORED_HERE = "ignored on the command line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What the report says besides its sections. ``lines``: in which order a manifest named the samples."""
+
+    target: str
+    started_s: float
+    assumptions: tuple[str, ...] = ()
+    lines: Mapping[str, int] | None = None
+
+
+def check_selection(options: ScanOptions) -> None:
+    """Tell of rules that do not exist before the work, not after it.
+
+    Raises:
+        UserError: a selector that means nothing.
+    """
+    judge(Measurements(), select=options.select, ignore=dict.fromkeys(options.ignore, IGNORED_HERE))
+
+
+def conclude(sections: Iterable[Section], options: ScanOptions, outlets: Outlets, about: Conclusion) -> Report:
+    """Judge, write what was asked for, and report.
+
+    Raises:
+        OutputError: a manifest or list that cannot be written.
+    """
+    gathered = list(sections)
+    measured = Measurements(gathered)
+    findings, checks = judge(measured, select=options.select, ignore=dict.fromkeys(options.ignore, IGNORED_HERE))
+    bad = in_order(bad_samples(findings), about.lines)
+    outlets.write(findings, bad)
+    stopped = measured[ScanFacts].stopped
+    return Report(
+        command=COMMAND,
+        target=about.target,
+        run=RunInfo(
+            seed=0,
+            torch=None,
+            device=None,
+            spec_sha256=None,
+            seconds=round(time.perf_counter() - about.started_s, 3),
+            deterministic=True,
+            interrupted=stopped == "interrupted",
+            assumptions=about.assumptions,
+        ),
+        tool_version=VERSION,
+        findings=tuple(findings),
+        checks=tuple(checks),
+        measurements=Measurements([*gathered, BadSamples(samples=tuple(bad))]).to_dict(),
+    )

@@ -1,0 +1,80 @@
+"""What adds up while samples pass by: the sections of the report, and what leaves the scan besides it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dltool.core.measured.scan import LabelSource, ScanFacts
+from dltool.core.measured.scan_run import LeftOutFiles, LeftOutKind
+from dltool.core.measurements import Section
+from dltool.diagnostics.scan.outlets import Outlets
+from dltool.scan.collect.walk import EXAMPLES
+from dltool.scan.gather.collectors import Collector, GatherSettings, collectors
+from dltool.scan.gather.names import printable
+from dltool.scan.record import Entry
+
+KINDS: tuple[LeftOutKind, ...] = ("hidden", "special", "label")
+
+
+@dataclass(slots=True)
+class Gathering:
+    """Sees every sample once, in order."""
+
+    outlets: Outlets
+    collectors: Sequence[Collector]
+    files: int = 0
+    size_bytes: int = 0
+    splits: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def begin(cls, outlets: Outlets, target_kind: str) -> Gathering:
+        """Nothing seen yet."""
+        source: LabelSource = "manifest" if target_kind == "manifest" else "folders"
+        return cls(outlets, collectors(GatherSettings(label_source=source)))
+
+    def take(self, entry: Entry) -> None:
+        """One sample."""
+        self.files += 1
+        self.size_bytes += entry.found.size_bytes
+        if entry.item.split is not None:
+            self.splits[entry.item.split] += 1
+        for collector in self.collectors:
+            collector.add(entry)
+        self.outlets.add(entry)
+
+    def sections(
+        self, tier: str, *, shard: str | None = None, stopped: Literal["finished", "interrupted", "timeout"] = "finished"
+    ) -> Iterator[Section]:
+        """All that was gathered."""
+        for collector in self.collectors:
+            yield from collector.sections()
+        yield ScanFacts(
+            tier=tier,
+            files=self.files,
+            size_bytes=self.size_bytes,
+            shard=shard,
+            splits=dict(self.splits),
+            stopped=stopped,
+        )
+
+
+def left_out_files(counts: Counter[str], examples: dict[str, list[str]]) -> tuple[LeftOutFiles, ...]:
+    """As the report tells it, kind by kind."""
+    return tuple(
+        LeftOutFiles(kind=kind, files=counts[kind], paths=tuple(printable(name) for name in examples.get(kind, ())))
+        for kind in KINDS
+        if counts[kind]
+    )
+
+
+def added_up(parts: Sequence[Sequence[LeftOutFiles]]) -> tuple[LeftOutFiles, ...]:
+    """What several listings left out."""
+    counts: Counter[str] = Counter()
+    examples: dict[str, list[str]] = {}
+    for each in (each for part in parts for each in part):
+        counts[each.kind] += each.files
+        examples[each.kind] = sorted([*examples.get(each.kind, []), *each.paths])[:EXAMPLES]
+    return left_out_files(counts, examples)

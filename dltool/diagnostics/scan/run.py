@@ -1,0 +1,214 @@
+"""``dltool scan``: which samples of a data set are corrupt or suspicious.
+
+Everything happens without torch: the samples are listed (``scan.collect``), known from the ledger or looked into by worker
+processes (``scan.pool``), gathered over (``scan.gather``), and judged by the rules.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from dltool.core.errors import DataError, Problem, UserError
+from dltool.core.measured.scan_run import LeftOut, ManifestCheck, ShardRecords
+from dltool.core.measurements import Section
+from dltool.core.report import Report
+from dltool.diagnostics.scan.conclude import Conclusion, check_selection, conclude
+from dltool.diagnostics.scan.examine import Ticker, examined, open_ledger
+from dltool.diagnostics.scan.gather import Gathering, added_up, left_out_files
+from dltool.diagnostics.scan.merge import merge
+from dltool.diagnostics.scan.options import ScanOptions
+from dltool.diagnostics.scan.outlets import Outlets
+from dltool.scan.collect.listing import TAR, Listing, Order
+from dltool.scan.collect.manifest import listed
+from dltool.scan.collect.target import ScanTarget, open_scan_target
+from dltool.scan.ledger import Ledger, NoLedger
+from dltool.scan.manifest import Verification
+from dltool.scan.parts import PartWriter
+from dltool.scan.pool import PoolSettings
+from dltool.scan.progress import ScanProgress, SilentScan
+from dltool.scan.record import Entry, Item, Tier
+from dltool.scan.settings import InspectSettings
+from dltool.scan.shard import ShardChoice
+from dltool.scan.wire import LAYOUT
+from dltool.training.stop import StopFlag
+
+AFTER_ALL = "\U0010ffff"
+"""Sorts behind every name."""
+
+
+def run(target: str, options: ScanOptions) -> Report:
+    """Scan ``target``, a folder, file, glob or manifest, and report; with ``options.merge`` put reports of shards together.
+
+    Raises:
+        UserError: nothing to scan, a selector that means nothing, options that contradict each other, or a file that
+            cannot be written.
+    """
+    started_s = time.perf_counter()
+    check_selection(options)
+    _refuse_contradictions(options)
+    if options.merge:
+        return merge(options.merge, options, started_s)
+    found = open_scan_target(target, hidden=options.hidden)
+    scan = Scan(found, options)
+    outlets = Outlets.open(options, Path(found.root))
+    with closing(scan.progress):
+        scan.progress.start()
+        sections = scan.run(outlets)
+    lines = None
+    if found.kind == "manifest":
+        lines = {line.path: at for at, line in reversed(list(enumerate(listed(Path(found.root) / found.pattern))))}
+    assumptions = (found.understood,) if found.understood else ()
+    about = Conclusion(target=found.given, started_s=started_s, assumptions=assumptions, lines=lines)
+    report = conclude(sections, options, outlets, about)
+    for note in outlets.notes:
+        scan.progress.note(note)
+    return report
+
+
+class Scan:
+    """One pass over a target.
+
+    Raises:
+        UserError: options that mean nothing, a manifest that cannot be read.
+    """
+
+    def __init__(self, target: ScanTarget, options: ScanOptions) -> None:
+        self.target = target
+        self.options = options
+        self.progress: ScanProgress = options.progress or SilentScan()
+        self._stop = options.stop or StopFlag(options.timeout_s)
+        self._shard = None if options.shard is None else ShardChoice.parse(options.shard)
+        path = options.verify_manifest
+        self._verification = None if path is None else Verification(Path(path))
+        self._settings = inspect_settings(target, options)
+        self._part = None if self._shard is None else PartWriter()
+        self._listing = Listing(
+            target,
+            takes=None if self._shard is None else self._shard.takes,
+            digest_of=None if self._verification is None else self._verification.expected,
+        )
+
+    def run(self, outlets: Outlets) -> list[Section]:
+        """Look into everything, and say what was found.
+
+        Raises:
+            DataError: there is nothing.
+        """
+        gathering = Gathering.begin(outlets, self.target.kind)
+        for entry, order in self._entries(gathering):
+            checked = entry if self._verification is None else self._verification.check(entry)
+            gathering.take(checked)
+            if self._part is not None:
+                self._part.add(order, checked.item, checked.found)
+        if self._stop.reason is None:
+            self._refuse_nothing()
+            for entry, order in self._absent(gathering.files):
+                gathering.take(entry)
+                if self._part is not None:
+                    self._part.add(order, entry.item, entry.found)
+        return list(self._sections(gathering))
+
+    def _entries(self, gathering: Gathering) -> Iterator[tuple[Entry, Order]]:
+        options, stop = self.options, self._stop
+        ledger: Ledger = NoLedger()
+        if options.cache and self._verification is None:  # a file that rots keeps its size and times
+            ledger = open_ledger(self.target, self._settings, self.progress, resume=options.resume)
+        one = self.target.kind == "file" and not self.target.pattern.lower().endswith(TAR)
+        pool = PoolSettings(
+            inspect=self._settings,
+            workers=1 if one else options.workers,
+            sample_timeout_s=options.sample_timeout_s,
+            memory_bytes=options.memory_bytes,
+        )
+        shown = Ticker(self.progress, self.target if options.progress is not None and self._shard is None else None)
+        try:
+            for batch in examined(self._listing, pool, ledger, lambda: stop.reason is not None):
+                for sample, entry in batch:
+                    yield entry, sample.order
+                shown.tick(gathering.files, gathering.size_bytes)
+        finally:
+            shown.close()
+            ledger.close(finished=stop.reason is None and sys.exc_info()[0] is None)
+
+    def _absent(self, index: int) -> Iterator[tuple[Entry, Order]]:
+        """What the manifest to verify lists, and the target does not have."""
+        if self._verification is None:
+            return
+        for name, line in self._verification.missing():
+            if self._shard is None or self._shard.takes(_file_of(name)):
+                item = Item(index, name, str(Path(self.target.root) / name))
+                order: Order = (1 << 60, line) if self.target.kind == "manifest" else (AFTER_ALL, f"{line:012}")
+                yield Entry(item, self._verification.absent()), order
+                index += 1
+
+    def _refuse_nothing(self) -> None:
+        if self._listing.files:
+            return
+        hidden = self._listing.passed.counts["hidden"]
+        what = {"folder": "holds no files", "glob": "matches no files", "manifest": "lists no files"}
+        message = f"{self.target.given} {what.get(self.target.kind, 'is empty')}: there is nothing to scan"
+        more = f"--hidden, to look into its {hidden:,} hidden files and folders" if hidden else None
+        raise DataError(Problem(message=message, expected=more))
+
+    def _sections(self, gathering: Gathering) -> Iterator[Section]:
+        shard, listing = self._shard, self._listing
+        yield from gathering.sections(
+            self.options.tier, shard=None if shard is None else str(shard), stopped=self._stop.reason or "finished"
+        )
+        met = left_out_files(listing.passed.counts, listing.passed.examples)
+        within = left_out_files(listing.passed_within.counts, listing.passed_within.examples)
+        yield LeftOut(kinds=added_up([met, within]))
+        if self._verification is not None:
+            seen = self._verification.seen
+            yield ManifestCheck(
+                manifest=str(self._verification.path),
+                unchanged=seen.unchanged,
+                changed=seen.changed,
+                missing=seen.missing,
+                new=seen.new,
+                unverifiable=seen.unverifiable,
+            )
+            self._verification.close()
+        if shard is not None and self._part is not None:
+            yield ShardRecords(
+                index=shard.index,
+                count=shard.count,
+                kind=self.target.kind,
+                settings=f"{LAYOUT} {self._settings!r}",
+                files_met=listing.files,
+                left_out=met,
+                left_out_within=within,
+                records=self._part.text(),
+            )
+
+
+def inspect_settings(target: ScanTarget, options: ScanOptions) -> InspectSettings:
+    """What the inspectors are told. Hashes of rows are asked for where there may be several tables to compare."""
+    return InspectSettings(
+        tier=Tier(options.tier),
+        target=options.target_column,
+        want_row_hashes=target.kind != "file" and options.tier != "quick",
+    )
+
+
+def _file_of(name: str) -> str:
+    """The file that a sample lies in: its archive, or itself."""
+    parts = name.split("/")
+    at = next((at for at, part in enumerate(parts[:-1]) if part.lower().endswith(TAR)), len(parts) - 1)
+    return "/".join(parts[: at + 1])
+
+
+def _refuse_contradictions(options: ScanOptions) -> None:
+    problems = []
+    if options.merge:
+        given = {"--shard": options.shard, "--verify-manifest": options.verify_manifest}
+        message = "does not go with --merge: it was for the shards to do"
+        problems += [Problem(message=message, key=key) for key, value in given.items() if value is not None]
+    if options.resume and not options.cache:
+        problems.append(Problem(message="needs the cache: leave out --no-cache", key="--resume"))
+    if problems:
+        raise UserError(*problems)
