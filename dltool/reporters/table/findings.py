@@ -16,7 +16,7 @@ from dltool.reporters.table.words import worded
 
 def findings(page: Page) -> Iterator[RenderableType]:
     """One block per finding; nothing where there are none (the summary says so)."""
-    if not page.report.findings:
+    if not page.report.findings or page.report.command == "scan":  # of a scan there may be thousands: told by rule
         return
     causes = {finding.fingerprint: finding for finding in page.report.findings}
     yield heading("Findings", page.width, page.sign, "most probable root cause first")

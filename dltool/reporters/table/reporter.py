@@ -20,6 +20,8 @@ from dltool.reporters.table.layers import layers
 from dltool.reporters.table.losses import losses
 from dltool.reporters.table.page import Page, render
 from dltool.reporters.table.rate import rate_answer, rate_curve, rate_decades, rate_trials
+from dltool.reporters.table.scan import scan_files, scan_findings, scan_images
+from dltool.reporters.table.scan_values import scan_classes, scan_features, scan_labels
 from dltool.reporters.table.start import histograms, start
 from dltool.reporters.table.style import signs
 from dltool.reporters.table.training import training
@@ -46,15 +48,21 @@ MEASURED: tuple[Part, ...] = (
     histograms,
     candidates,
     coordinate,
+    scan_files,
+    scan_images,
+    scan_features,
+    scan_classes,
+    scan_labels,
 )
 """What was measured, before what is made of it."""
 
 PARTS: dict[Detail, tuple[Part, ...]] = {
-    Detail.QUIET: (findings, one_line, rate_answer, candidates_answer, coordinate_answer, verdict, summary),
+    Detail.QUIET: (findings, scan_findings, one_line, rate_answer, candidates_answer, coordinate_answer, verdict, summary),
     Detail.NORMAL: (
         header,
         *MEASURED,
         findings,
+        scan_findings,
         one_line,
         rate_answer,
         candidates_answer,
@@ -67,6 +75,7 @@ PARTS: dict[Detail, tuple[Part, ...]] = {
         *MEASURED,
         checks,
         findings,
+        scan_findings,
         one_line,
         rate_answer,
         candidates_answer,

@@ -14,12 +14,12 @@ from dltool.rules.data.flawed import members
 
 SAID = {
     "rotated": (
-        "are rotated by their EXIF data ({value}), which many loaders ignore",
+        "with an EXIF rotation ({value}), which many loaders ignore",
         "turn them for good, or have the loader do it (PIL.ImageOps.exif_transpose, torchvision's decode_image)",
     ),
-    "animated": ("hold several frames, of which most loaders show the first", "keep the frames that you mean as files"),
-    "one-pixel-side": ("are one pixel wide or high", "look at these files"),
-    "mode": ("have mode {value}, where most have {usual}", "convert them when loading: image.convert('{usual}')"),
+    "animated": ("with several frames, of which most loaders show the first", "keep the frames that you mean as files"),
+    "one-pixel-side": ("one pixel wide or high", "look at these files"),
+    "mode": ("of mode {value}, where most have {usual}", "convert them when loading: image.convert('{usual}')"),
 }
 
 
@@ -54,7 +54,8 @@ class ShapeMismatch(Rule):
 
     def _group(self, odd: OddImages) -> Finding:
         told, advice = (text.format(value=odd.value, usual=odd.usual) for text in SAID[odd.oddity])
-        return self._odd(f"{odd.count:,} pictures {told}", odd.oddity, odd.value, [odd], advice)
+        pictures = "1 picture" if odd.count == 1 else f"{odd.count:,} pictures"
+        return self._odd(f"{pictures} {told}", odd.oddity, odd.value, [odd], advice)
 
     def _sizes(self, images: ImageSet) -> Iterator[Finding]:
         odd = [group for group in images.odd if group.oddity == "size"]
@@ -62,7 +63,7 @@ class ShapeMismatch(Rule):
         if odd:
             told = listed([group.value for group in odd], 4)
             count = sum(group.count for group in odd)
-            yield self._odd(f"{count:,} pictures are not {odd[0].usual} as the others: {told}", "size", None, odd, advice)
+            yield self._odd(f"{count:,} not {odd[0].usual} as the other pictures: {told}", "size", None, odd, advice)
         elif images.size_count > 1:
             told = listed(list(images.sizes), 4)
             yield self._odd(f"pictures come in {images.size_count:,} sizes: {told}", "size", None, [], advice)
