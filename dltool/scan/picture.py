@@ -17,8 +17,13 @@ MIN_CONTRAST = 1 / 255
 """Below a standard deviation of one level of 8 bits, a perceptual hash would be of noise."""
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in JFIF
-FREQUENCIES = np.array(sorted(((u, v) for u in range(11) for v in range(11) if u + v), key=lambda f: (math.hypot(*f), f)))
-LOWEST = FREQUENCIES[:64]
+
+
+def _by_pitch(frequency: tuple[int, int]) -> tuple[float, tuple[int, int]]:
+    return math.hypot(*frequency), frequency
+
+
+LOWEST = np.array(sorted(((u, v) for u in range(11) for v in range(11) if u + v), key=_by_pitch)[:64])
 BANDS = int(LOWEST.max()) + 1
 PLACES = np.ascontiguousarray(LOWEST[:, 0] * BANDS + LOWEST[:, 1])
 
@@ -26,7 +31,7 @@ Pixels = NDArray[Any]
 
 
 class Look(NamedTuple):
-    """Over all channels, on the scale 0-1 for integers; ``similarity`` is None where there is nothing to compare: too small, or flat."""
+    """Over all channels, on the scale 0-1 for integers; ``similarity`` is None where a picture is too small or too flat for one."""
 
     mean: float
     std: float

@@ -58,10 +58,10 @@ def look_into_scans(data: bytes, header: JpegHeader, settings: InspectSettings) 
     factor = 1 if settings.tier is Tier.DEEP else reduction(header.width, header.height)
     attempt = _strictly(data, header, factor)
     remarks: tuple[Flaw, ...] = ()
-    if attempt.warning and (remark := _remark(attempt.warning)):
-        remarks = (remark,)
+    if attempt.warning and (found := _remark(attempt.warning)) is not None:
+        remarks = found
         attempt = _strictly(_without_oddities(data, header), header, factor)
-        if attempt.warning and _remark(attempt.warning):
+        if attempt.warning and _remark(attempt.warning) is not None:
             return Scans(None, remarks)
     if attempt.pixels is not None:
         return Scans(_look(attempt.pixels, data, header), remarks)
@@ -112,13 +112,13 @@ def _by_simplejpeg(data: bytes, header: JpegHeader, factor: int) -> Pixels:
     return pixels
 
 
-def _remark(warning: str) -> Flaw | None:
-    """A warning that costs no pixel, as a flaw; None for any other."""
+def _remark(warning: str) -> tuple[Flaw, ...] | None:
+    """What to say of a warning that costs no pixel: nothing about parameters that decoders ignore. None for any other."""
     if HARMLESS.search(warning):
-        return oddity("decoder-warning", f"the decoder remarks: {warning}")
+        return ()
     found = EXTRANEOUS.search(warning)
     if found and (found[2].lower() != "d9" or int(found[1]) <= HARMLESS_LEFTOVER_BYTES):
-        return blemish("extraneous-bytes", f"the decoder met {found[1]} extraneous bytes")
+        return (blemish("extraneous-bytes", f"the decoder met {found[1]} extraneous bytes"),)
     return None
 
 

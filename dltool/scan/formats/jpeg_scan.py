@@ -83,9 +83,11 @@ def scan_problem(data: bytes) -> str | None:
     try:
         while True:
             start = data.find(b"\xff", at)
-            if start < 0 or start + 4 > len(data):
-                return None if data[start : start + 2] == b"\xff\xd9" else CUT
-            code, at = data[start + 1], start + 2
+            if start < 0 or start + 2 > len(data):
+                return CUT
+            code, junk, at = data[start + 1], start - at, start + 2
+            if junk and code != 0xFF:
+                return f"Corrupt JPEG data: {junk} extraneous bytes before marker 0x{code:02x}"
             if code == 0xFF:
                 at = start + 1
             elif code == 0xD9:

@@ -78,7 +78,7 @@ def reduced_jpeg(data: bytes, factor: int) -> Pixels | str:
             image = Image.open(io.BytesIO(data), formats=("JPEG",))
             width, height = image.size
             if factor > 1:
-                image.draft(None, (-(-width // factor), -(-height // factor)))
+                image.draft(None, (max(1, width // factor), max(1, height // factor)))
             pixels = np.asarray(image.convert("RGB") if image.mode == "CMYK" else image)
         except MemoryError:
             raise
