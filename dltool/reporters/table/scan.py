@@ -131,7 +131,7 @@ def _samples(finding: Finding) -> int:
 
 
 def plain_table(titles: Sequence[str], *, left: int = 1, gap: int = 2) -> Table:
-    """A table without lines, the first ``left`` columns to the left and all others to the right, ``gap`` characters apart."""
+    """A table without lines, the first ``left`` columns to the left the others right, ``gap`` characters apart."""
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=QUIET_STYLE)
     for index, title in enumerate(titles):
         style = "cyan" if index == 0 else ""

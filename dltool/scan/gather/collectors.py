@@ -8,6 +8,7 @@ from typing import Protocol
 
 from dltool.core.measured.scan import LabelSource
 from dltool.core.measurements import Section
+from dltool.scan.gather.doubts import LabelDoubts
 from dltool.scan.gather.extremes import ExtremeColumns
 from dltool.scan.gather.features import Features
 from dltool.scan.gather.flaws import Flaws
@@ -32,14 +33,19 @@ class Collector(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatherSettings:
-    """What is known beforehand: where labels of files come from, and of the model and its training."""
+    """What is known beforehand: where labels of files come from, and of the model and its training.
+
+    ``doubt_labels`` has a light model look for wrong labels in the end, which reads up to 10,000 samples once more.
+    """
 
     label_source: LabelSource = "folders"
     outputs: int | None = None
     batch_size: int | None = None
+    doubt_labels: bool = False
 
 
 def collectors(settings: GatherSettings) -> Sequence[Collector]:
     """Fresh collectors."""
     labels = Labels(settings.label_source, outputs=settings.outputs, batch_size=settings.batch_size)
-    return (Formats(), Flaws(), Images(), Features(), ExtremeColumns(), labels, Likeness())
+    always = (Formats(), Flaws(), Images(), Features(), ExtremeColumns(), labels, Likeness())
+    return (*always, LabelDoubts()) if settings.doubt_labels else always
