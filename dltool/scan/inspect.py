@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 
 from dltool.scan.digest import digest_of, digest_of_stream
 from dltool.scan.flaws import blemish, corrupt, mismatch
+from dltool.scan.formats.seen import Seen
 from dltool.scan.inspector import PictureInspector, TableInspector
 from dltool.scan.record import Flaw, Inspection
 from dltool.scan.settings import InspectSettings
@@ -105,7 +106,12 @@ def _inspect_bytes(data: bytes, source: Source, promise: str | None, settings: I
         flaws += (_changed(len(data), source),)
     if identity.settled or name not in IMAGES:
         return Inspection(format=name, size_bytes=len(data), digest=digest, flaws=flaws)
-    seen = _picture_inspector(name)(data, settings)
+    try:
+        seen = _picture_inspector(name)(data, settings)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one file must not end the scan of a million
+        seen = Seen(None, (corrupt("contradictory", f"its structure contradicts itself ({type(error).__name__})"),))
     return Inspection(
         format=name, size_bytes=len(data), digest=digest, content=seen.content, flaws=flaws + seen.flaws, image=seen.image
     )

@@ -31,7 +31,7 @@ Pixels = NDArray[Any]
 
 
 class Look(NamedTuple):
-    """Over all channels, on the scale 0-1 for integers; ``similarity`` is None where a picture is too small or too flat for one."""
+    """Over all channels, on the scale 0-1 for integers; ``similarity`` is None for pictures too small or too flat."""
 
     mean: float
     std: float

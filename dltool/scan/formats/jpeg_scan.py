@@ -102,7 +102,7 @@ def scan_problem(data: bytes) -> str | None:
                     at = end
     except ScanError as error:
         return str(error)
-    except (IndexError, KeyError, ZeroDivisionError):
+    except (LookupError, StopIteration, ZeroDivisionError):
         return None  # headers that contradict each other: a decoder refuses them itself
 
 

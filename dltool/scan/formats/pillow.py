@@ -180,8 +180,8 @@ def _measured(
     flaws = (
         known + value_flaws + tuple(oddity("decoder-warning", f"the decoder remarks: {text[:200]}") for text in remarks[:1])
     )
-    count, orientation = getattr(image, "n_frames", 1), _orientation(image)
-    if count > 1 or settings.tier is Tier.DEEP:
+    count, orientation = _frame_count(image), _orientation(image)
+    if count != 1 or settings.tier is Tier.DEEP:
         frames = other_frames(data, names[0], settings)
         count, flaws = max(count, frames.number), flaws + frames.flaws
     image_facts = ImageFacts(
@@ -265,6 +265,14 @@ def _block_means(values: Pixels, factor: int) -> Pixels:
     blocks = values[:height, :width].reshape(height // factor, factor, width // factor, factor)
     means: Pixels = blocks.mean(axis=(1, 3))
     return means
+
+
+def _frame_count(image: Image.Image) -> int:
+    """0 where the frames cannot even be counted."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # noqa: BLE001 - plugins walk the file to count
+        return 0
 
 
 def _orientation(image: Image.Image) -> int:

@@ -150,7 +150,7 @@ def _strips(page: Page, number: int, size_bytes: int) -> list[Flaw]:
         return [corrupt("no-data", f"picture {number} has a directory and no data", frame=number)]
     if not counts:
         return []  # old writers leave them out where there is one strip, up to the end of the file
-    needed = height * ((width * page.tags.get(BITS, (1,))[0] * page.first(SAMPLES, 1) + 7) // 8)
+    needed = height * ((width * page.first(BITS, 1) * page.first(SAMPLES, 1) + 7) // 8)
     plain = page.first(COMPRESSION, 1) == UNCOMPRESSED and page.first(PHOTOMETRIC) != YCBCR and TILES not in page.tags
     if plain and len(starts) == 1 and starts[0] + needed <= size_bytes < starts[0] + counts[0]:
         return [blemish("declared-size", f"picture {number} declares {counts[0]} bytes, more than there are", frame=number)]
