@@ -98,7 +98,7 @@ class SqliteLedger:
                 row = rows.get(name)
                 if row is not None and row[1:4] == sample.stamp:
                     found[sample.item.name] = read_inspection(row[4])
-        except (sqlite3.Error, ValueError, TypeError) as error:
+        except (sqlite3.Error, ValueError) as error:
             self._fall_silent(error)
             return {}
         return found

@@ -46,7 +46,7 @@ def read_part(text: str) -> Iterator[tuple[Order, list[Any], Inspection]]:
     """What a ``PartWriter`` took: order, the item's fields but for its index, what was found.
 
     Raises:
-        ValueError, TypeError: the text is something else, or cut off.
+        ValueError: the text is something else, or cut off.
     """
     inflate = zlib.decompressobj()
     rest = b""
@@ -59,7 +59,7 @@ def read_part(text: str) -> Iterator[tuple[Order, list[Any], Inspection]]:
                 head, _, found = line.decode("ascii").partition("\t")
                 order, *fields = json.loads(head)
                 yield tuple(order), fields, read_inspection(found)
-    except zlib.error as error:
+    except (zlib.error, TypeError) as error:
         raise ValueError(str(error)) from error
     if not inflate.eof or rest:
         raise ValueError("it ends before its end")

@@ -96,13 +96,17 @@ class Worker:
         complaints = cast("BinaryIO", tempfile.TemporaryFile(prefix="dltool-scan-"))  # noqa: SIM115 - it lives with the worker
         boot = f"import sys; sys.path[:] = {sys.path!r}; from dltool.scan.worker import main; main()"
         apart = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C is the parent's to handle
-        process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-W", "ignore", "-c", boot],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            **apart,
-        )
+        try:
+            process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-W", "ignore", "-c", boot],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                **apart,
+            )
+        except BaseException:
+            complaints.close()
+            raise
         worker = cls(slot, positions, process, complaints)
         hello = pickle.dumps(replace(orders, slot=slot, position_file=positions.path, parent=os.getpid()))
         worker._send(hello)

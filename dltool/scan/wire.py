@@ -34,9 +34,12 @@ def read_inspection(line: str) -> Inspection:
     """What ``write_inspection`` wrote.
 
     Raises:
-        ValueError, TypeError: the line is something else.
+        ValueError: the line is something else.
     """
-    inspection: Inspection = _read(_from_text(line))
+    try:
+        inspection: Inspection = _read(_from_text(line))
+    except (TypeError, LookupError) as error:
+        raise ValueError(f"is no inspection: {error}") from error
     return inspection
 
 

@@ -8,6 +8,7 @@ import pytest
 import standins
 
 from dltool.core.finding import Severity
+from dltool.scan.digest import digest_of
 from dltool.scan.pool import Job, PoolSettings, WorkersFailedError, inspect_all
 from dltool.scan.record import Item
 
@@ -48,7 +49,7 @@ def test_everything_comes_once_and_in_order(tmp_path):
     results = look(write(tmp_path, names), settings())
     assert [done.job.item.name for done in results] == names
     assert all(done.fresh and done.lasting and not done.found.flaws for done in results)
-    assert results[7].found.digest == "test:" + b"00007.bin".hex()
+    assert results[7].found.digest == digest_of(b"00007.bin")
 
 
 BAD = ["segv-1", "abort-1", "kill-1", "exit-1", "hog-1", "raise-1", "alloc-1", "hang-1", "segv-2"]
