@@ -63,7 +63,7 @@ def test_every_plan_gives_the_same_pairs(chosen, monkeypatch):
 
 def test_a_search_that_would_not_end_is_refused(monkeypatch):
     values = crowded(4, 1, 900, 8)
-    monkeypatch.setattr(hamming, "MOST_COMPARISONS", 100)
+    monkeypatch.setattr(hamming, "MOST_COST", 100)
     assert pairs_within(values, 6) is None
     monkeypatch.undo()
     monkeypatch.setattr(hamming, "MOST_PAIRS", 100)

@@ -106,7 +106,7 @@ def test_look_alikes_are_grouped_and_cost_nothing_else():
     unlike = [picture(f"{i}.jpg", similarity=h) for i, h in enumerate(UNLIKE)]
     copies = [picture("copy.png", similarity=UNLIKE[7] ^ 0b101), picture("again.jpg", similarity=UNLIKE[7] ^ 0b1)]
     found = gathered([*unlike, *copies], NearDuplicates)
-    assert (found.samples, found.left_out, found.radius_bits, found.alike) == (402, 0, 6, 0)
+    assert (found.samples, found.left_out, found.radius_bits, found.alike) == (402, 0, 10, 0)
     assert members(found.groups) == [("7.jpg", "copy.png", "again.jpg")]
     assert found.groups[0].bits == 2
     assert found.groups[0].kind == "similar"
@@ -292,9 +292,28 @@ def test_many_rows_are_thinned_out_the_same_way_in_every_table(monkeypatch):
 def test_equal_rows_of_a_table():
     groups = (RowGroup(rows=(1, 5), count=2), RowGroup(rows=(2, 3, 9), count=3, labels=("0", "1")))
     (repeating,) = gathered([table("a.csv", 20, equal=groups, distinct=16), table("b.csv", 20)], EqualRows).repeating
-    assert (repeating.path, repeating.rows, repeating.repeated, repeating.spread_bits) == ("a.csv", 20, 5, 16.0)
+    assert (repeating.path, repeating.rows, repeating.repeated) == ("a.csv", 20, 5)
     assert repeating.groups[1].labels == ("0", "1")
     assert gathered([table("a.csv", 20, equal=groups, distinct=None)], EqualRows).repeating[0].spread_bits is None
+
+
+@pytest.mark.parametrize("values", [2, 30, 400, 3000])
+def test_the_spread_of_a_column_is_that_of_the_values_that_it_is_drawn_from(values):
+    rows = 1000
+    distinct = int(np.median([len(np.unique(RNG.integers(0, values, rows))) for _ in range(21)]))
+    groups = (RowGroup(rows=(0, 1), count=2),)
+    (one,) = gathered([table("a.csv", rows, equal=groups, distinct=distinct, columns=1)], EqualRows).repeating
+    assert one.spread_bits == pytest.approx(np.log2(values), abs=0.15)
+    (four,) = gathered([table("a.csv", rows, equal=groups, distinct=distinct)], EqualRows).repeating
+    assert four.spread_bits == pytest.approx(4 * one.spread_bits)
+
+
+def test_a_column_whose_values_all_differ_says_so_up_to_the_birthday_bound():
+    groups = (RowGroup(rows=(0, 1), count=2),)
+    (one,) = gathered([table("a.csv", 1000, equal=groups, distinct=1000, columns=1)], EqualRows).repeating
+    assert one.spread_bits == pytest.approx(np.log2(1000**2 / 2), abs=0.1)
+    (constant,) = gathered([table("a.csv", 1000, equal=groups, distinct=1, columns=1)], EqualRows).repeating
+    assert constant.spread_bits == pytest.approx(0, abs=1e-3)
 
 
 def test_nothing_to_compare_and_sections_survive_json():

@@ -20,9 +20,9 @@ class DuplicateSample(Rule):
     """The same sample occurs more than once, or one picture stands in for many.
 
     What it measures: files with the same content (of pictures what is decoded, so that another wrapping does not hide it;
-    with `--quick` the bytes); pictures whose perceptual hashes, of 64 bits, are at most 6 bits apart and less than half as
-    far from each other as from any other picture; equal rows of tables. The same content under two labels, or under ten
-    names and several labels ("photo no longer available"), is said to be so.
+    with `--quick` the bytes); pictures whose perceptual hashes, of 64 bits, are at most 10 bits apart (6 in a set of a
+    million) and less than half as far from each other as from any other picture; equal rows of tables. The same content
+    under two labels, or under ten names and several labels ("photo no longer available"), is said to be so.
 
     Why it is bad: copies weigh more than they should, in the loss as in the evaluation. Of two labels for one sample at
     least one is wrong, and a placeholder teaches every class the same picture.
@@ -108,7 +108,7 @@ class DuplicateSample(Rule):
         if len(group.labels) > 1:
             kind, severity = "two-labels", Severity.WARNING
             message += f", under {len(group.labels)} labels: {', '.join(group.labels[:5])}"
-        return of_group(self, group, message, kind=kind, severity=severity, advice=DROP, limit={"bits": 6})
+        return of_group(self, group, message, kind=kind, severity=severity, advice=DROP, limit={"bits": 10})
 
     def _rows(self, table: RepeatingTable) -> Finding:
         spread = self.limits["spread"]

@@ -25,9 +25,9 @@ SAMPLE = 1024
 SORT_COST = 25.0
 """What a table costs per hash, in comparisons: moving bits and sorting, measured."""
 
-MOST_COMPARISONS = 1e9
+MOST_COST = 1e9
 MOST_PAIRS = 1_000_000
-"""What a search may compare and find: beyond, the hashes are too much alike to be told apart, and memory is not flat."""
+"""What a search may cost, in comparisons (some five seconds), and find (memory): beyond, the hashes are too much alike."""
 
 Moves = list[tuple[int, int, int]]
 """Bits from, to, and how many of them."""
@@ -53,7 +53,7 @@ def pairs_within(hashes: Hashes, radius: int) -> Pairs | None:
         radius: 0 to 16, in bits.
 
     Returns:
-        None where that would take more than ``MOST_COMPARISONS`` comparisons or give more than ``MOST_PAIRS`` pairs.
+        None where that would cost more than ``MOST_COST`` or give more than ``MOST_PAIRS`` pairs.
     """
     n = len(hashes)
     plan = _plan(hashes, radius)
@@ -106,10 +106,12 @@ def _plan(hashes: Hashes, radius: int) -> _Plan | None:
     n, sample = len(hashes), _move(spread_sample(hashes), SHUFFLE)
     apart = (sample[:, None] ^ sample[None, :])[np.triu_indices(len(sample), 1)]
     scale = n * (n - 1) / max(len(sample) * (len(sample) - 1), 1)
+    if scale * np.count_nonzero(np.bitwise_count(apart) <= radius) > MOST_PAIRS:
+        return None
     plans = [_Plan(radius + chosen, chosen) for chosen in range(1, 5)]
-    comparisons = {plan: scale * _agreements(apart, plan) for plan in plans}
-    plan = min(plans, key=lambda plan: comb(plan.blocks, plan.chosen) * n * SORT_COST + comparisons[plan])
-    return None if comparisons[plan] > MOST_COMPARISONS else plan
+    costs = {plan: comb(plan.blocks, plan.chosen) * n * SORT_COST + scale * _agreements(apart, plan) for plan in plans}
+    plan = min(plans, key=lambda plan: costs[plan])
+    return None if costs[plan] > MOST_COST else plan
 
 
 def _agreements(apart: Hashes, plan: _Plan) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log2
+from math import expm1, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,4 +148,19 @@ def _spread_bits(table: TableFacts) -> float | None:
     counts = [column.distinct for column in table.columns if column.name != table.target]
     if not counts or None in counts:
         return None
-    return sum(log2(max(count, 1)) for count in counts if count is not None)
+    return sum(_column_bits(count, table.rows) for count in counts if count is not None)
+
+
+def _column_bits(distinct: int, rows: int) -> float:
+    """log2 of how many equally likely values give ``distinct`` different ones in ``rows`` draws, by bisection.
+
+    No more than half the square of the rows, above which all are expected to differ (the birthday bound).
+    """
+    low, high = max(distinct, 1), max(rows * rows / 2, 1.0)
+    for _ in range(50):
+        middle = (low * high) ** 0.5
+        if -middle * expm1(-rows / middle) < distinct:
+            low = middle
+        else:
+            high = middle
+    return log2(low)
