@@ -1,14 +1,16 @@
 """Every sample configuration does what its header promises: the diseased are named, the healthy stay silent."""
 
+import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from dltool.cli.main import main
 from dltool.core.finding import Severity
 from dltool.core.report import Report
-from dltool.diagnostics.nan_hunt import NanHuntOptions
-from dltool.diagnostics.nan_hunt import run as hunt
 from dltool.diagnostics.train import TrainOptions, run
 
 SAMPLES = Path(__file__).parents[1] / "sample_configs"
@@ -57,10 +59,14 @@ def test_headers_give_the_schema_and_the_command_that_runs_them(path: Path) -> N
 
 @pytest.mark.parametrize("path", BROKEN_CODE, ids=lambda path: path.stem)
 def test_broken_code_is_named_by_the_command_in_its_header(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(SAMPLES.parent)
-    command = path.read_text().splitlines()[0]
-    assert command == f"# dltool nan-hunt sample_configs/broken/{path.name}:make"
-    report = hunt(command.split()[-1], NanHuntOptions(run_dir=str(tmp_path / "run")))
-    assert [finding.name for finding in report.findings] == expected(path)
+    shutil.copytree(SAMPLES, tmp_path / "sample_configs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    command = path.read_text().splitlines()[0].removeprefix("# ").split()
+    assert command[0] == "dltool"
+    assert command[-1] == f"sample_configs/broken/{path.name}:make"
+    main([*command[1:], "--format", "json"])
+    report = json.loads(capsys.readouterr().out)
+    assert [finding["name"] for finding in report["findings"]] == expected(path)

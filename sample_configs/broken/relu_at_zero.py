@@ -1,9 +1,6 @@
-"""Weights and biases at zero before a relu: the loss has a kink exactly where training would begin.
-
-Run:    dltool gradcheck sample_configs/broken/relu_at_zero.py:make
-Expect: nondifferentiable-point
-"""
-
+# dltool gradcheck sample_configs/broken/relu_at_zero.py:make
+# Expect: nondifferentiable-point
+# Weights and biases at zero before a relu: the loss has a kink exactly where training would begin.
 from __future__ import annotations
 
 from typing import Any

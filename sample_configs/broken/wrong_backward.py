@@ -1,9 +1,6 @@
-"""A leaky relu of one's own, whose backward forgets the slope on the left.
-
-Run:    dltool gradcheck sample_configs/broken/wrong_backward.py:make
-Expect: gradient-mismatch
-"""
-
+# dltool gradcheck sample_configs/broken/wrong_backward.py:make
+# Expect: gradient-mismatch
+# A leaky relu of one's own, whose backward forgets the slope on the left.
 from __future__ import annotations
 
 from typing import Any
