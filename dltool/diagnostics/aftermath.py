@@ -44,11 +44,12 @@ def examine(experiment: Experiment, outcome: FitOutcome, initial_loss: float | N
     output = output_of(model, criterion, source.fixed(MOST_SAMPLES), initial_loss=initial_loss, dtype=dtype)
     sections: list[Section | None] = [output, _baseline(experiment, outcome, output)]
     if outcome.stopped != "interrupted":
-        sections += [
-            input_use(model, criterion, source.fixed(MOST_SAMPLES), split=split, seed=experiment.seed, dtype=dtype),
-            label_signal(experiment.train.fixed(MOST_SAMPLES), task=experiment.task, seed=experiment.seed),
-            mixing(model, source.fixed(MOST_SAMPLES), dtype=dtype),
-        ]
+        sections.append(label_signal(experiment.train.fixed(MOST_SAMPLES), task=experiment.task, seed=experiment.seed))
+        if not experiment.whole_batches:  # both put samples together anew
+            sections += [
+                input_use(model, criterion, source.fixed(MOST_SAMPLES), split=split, seed=experiment.seed, dtype=dtype),
+                mixing(model, source.fixed(MOST_SAMPLES), dtype=dtype),
+            ]
     return [section for section in sections if section is not None]
 
 

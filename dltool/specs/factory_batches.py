@@ -44,6 +44,7 @@ class FactoryBatches:
         self._name = name
         self._seed = seed
         self._kept: dict[int | None, list[Batch]] = {}
+        self._whole = False
         first = next(self._pass(FIXED_PASS), None)
         if first is None:
             raise TargetError(f"`{name}` gives no batch")
@@ -64,6 +65,11 @@ class FactoryBatches:
     def __len__(self) -> int:
         return self._length
 
+    def deliver_whole(self) -> None:
+        """From now on ``fixed`` cuts no batch: for a model that takes batches of its own size alone."""
+        self._whole = True
+        self._kept.clear()
+
     def epoch(self, index: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``index`` from batch ``start``; a source shorter than ``epoch_steps`` is read again."""
         yield from itertools.islice(self._endless(index), start, self._length)
@@ -72,20 +78,22 @@ class FactoryBatches:
         """At most ``limit`` samples, in whole batches drawn over one pass but for the last; the same at every call.
 
         What the loader augments it augments here too, in the same way every time. ``batch_size`` splits larger batches.
+        After ``deliver_whole`` nothing is split, and the last batch may go beyond ``limit``.
         """
         for batch in self._fixed(limit):
             samples = _samples(batch)
-            size = min(batch_size or samples, samples) if _can_be_cut(batch) else samples
+            size = min(batch_size or samples, samples) if not self._whole and can_be_cut(batch) else samples
             for begin in range(0, samples, size):
                 rows = torch.arange(begin, min(begin + size, samples))
-                yield _rows_of(batch, rows)
+                yield rows_of(batch, rows)
 
     def _fixed(self, limit: int | None) -> Iterable[Batch]:
         if limit is None:
             return self._one_epoch()
         if limit not in self._kept:
             wanted = max(-(-limit // max(self._batch_size or 1, 1)), 1)
-            self._kept[limit] = list(_at_most(_sample(self._one_epoch(), wanted, self._seed), limit))
+            drawn = _sample(self._one_epoch(), wanted, self._seed)
+            self._kept[limit] = drawn if self._whole else list(_at_most(drawn, limit))
         return self._kept[limit]
 
     def _one_epoch(self) -> Iterator[Batch]:
@@ -257,16 +265,17 @@ def _at_most(batches: Iterable[Batch], limit: int) -> Iterator[Batch]:
         rows = torch.arange(min(left, _samples(batch)))
         if len(rows) == 0:
             return
-        yield _rows_of(batch, rows)
+        yield rows_of(batch, rows)
         left -= len(rows)
 
 
-def _can_be_cut(batch: Batch) -> bool:
+def can_be_cut(batch: Batch) -> bool:
     """Whether all of it begins with the samples, as the edges of a graph, sequence-first inputs and lengths do not."""
     return all(len(tensor) == _samples(batch) for part in batch for tensor in tensors(part) if tensor.ndim)
 
 
-def _rows_of(batch: Batch, rows: torch.Tensor) -> Batch:
-    if len(rows) == _samples(batch) or not _can_be_cut(batch):
+def rows_of(batch: Batch, rows: torch.Tensor) -> Batch:
+    """Some samples of a batch; all of it where it cannot be cut."""
+    if len(rows) == _samples(batch) or not can_be_cut(batch):
         return batch
     return Batch(take(batch.input, rows), take(batch.target, rows))

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from dltool.core.errors import Problem, TargetError, UserError
-from dltool.probes.nested import place, transform
+from dltool.probes.nested import batch_size, place, transform
 from dltool.specs.build.criterion import SumCriterion
 from dltool.specs.build.loss import build_criterion, checked, default_loss
-from dltool.specs.factory_batches import FactoryBatches
+from dltool.specs.factory_batches import FactoryBatches, can_be_cut, rows_of
 from dltool.specs.factory_parts import factory_criterion
 from dltool.training import rng
 from dltool.training.experiment import Batch, Nested
@@ -52,6 +52,23 @@ def tried_criterion(
         else:
             _try(criterion, output, target)
     return criterion, transform(output, torch.detach), target
+
+
+def takes_whole_batches(model: nn.Module, train: FactoryBatches, device: torch.device) -> bool:
+    """Whether the model, which takes the first batch, refuses half of it: it holds a state of one size, say."""
+    batch = _first(train)
+    samples = batch_size(batch.input) or 1
+    if samples < 2 or not can_be_cut(batch):
+        return False
+    half = place(rows_of(batch, torch.arange((samples + 1) // 2)).input, device)
+    with untouched(model), evaluating(model), rng.randomness_kept(device), torch.enable_grad():
+        try:
+            model(transform(half, torch.clone))
+        except UserError:
+            raise
+        except Exception:  # noqa: BLE001 - it is the user's code; that it raises is the answer
+            return True
+    return False
 
 
 def _first(train: FactoryBatches) -> Batch:

@@ -24,13 +24,14 @@ from dltool.specs.factory_parts import (
     says_when,
     stepped_when,
 )
-from dltool.specs.factory_trial import tried_criterion
+from dltool.specs.factory_trial import takes_whole_batches, tried_criterion
 from dltool.specs.load import load
 from dltool.specs.schema.train import Train
 from dltool.training.experiment import Experiment, TrainSettings
 from dltool.training.failure import explain
 
 SPEC_SUFFIXES = (".yaml", ".yml")
+WHOLE = "The model takes batches of one size alone: questions that need others (does it use its input?) were not asked."
 
 
 def open_target(
@@ -109,12 +110,17 @@ def _from_factory(target: str, options: RunOptions, *, try_first: bool, width: i
         criterion, output, expected = tried_criterion(
             given, model, train, seed=seed, device=options.device, assumptions=assumptions
         )
+        whole = takes_whole_batches(model, train, options.device)
     except MisfitError as misfit:
         raise TargetError(*misfit.problems) from misfit
     except TargetError:  # it will be raised again by the first step
         if try_first or "loss" not in given:
             raise
-        criterion, output, expected = factory_criterion(given["loss"]), None, None
+        criterion, output, expected, whole = factory_criterion(given["loss"]), None, None, False
+    if whole:
+        assumptions.append(WHOLE)
+        for source in (train, *(() if val is None else (val,))):
+            source.deliver_whole()
     epochs, _ = run_length(train, _default_epochs(options, assumptions), 1, options)
     optimizer = factory_optimizer(given.get("optimizer"), trainable(model))
     if "optimizer" not in given and optimizer is not None:
@@ -139,6 +145,7 @@ def _from_factory(target: str, options: RunOptions, *, try_first: bool, width: i
         device=options.device,
         assumptions=tuple(assumptions),
         scaler=factory_scaler(given.get("scaler")),
+        whole_batches=whole,
     )
 
 

@@ -147,6 +147,7 @@ class Experiment:
     ``sources`` maps a module path or parameter name in the model to where the spec (or nothing, for a factory) wrote it,
     and its spec key (``model.layers.2``). ``kept_in_eval`` names modules that stay in eval mode while training (frozen
     batch norm). ``assumptions`` are sentences for the report: what the target left open and what was taken.
+    ``whole_batches``: the model takes batches of its own size alone (a recurrent state is kept from one to the next).
     """
 
     name: str
@@ -172,3 +173,4 @@ class Experiment:
     ignored_rules: Mapping[str, str] = field(default_factory=dict)
     rule_thresholds: Mapping[str, float] = field(default_factory=dict)
     allow_nonfinite: tuple[str, ...] = ()
+    whole_batches: bool = False
