@@ -116,6 +116,12 @@ def test_a_placeholder_stands_under_many_names_and_several_labels(names, labels,
     assert (finding.evidence["kind"], finding.severity, len(paths(finding))) == (kind, severity, names)
 
 
+def test_a_placeholder_in_two_splits_is_both():
+    found = exact(group(*(f"{i}.jpg:{i % 3}@{('train', 'val')[i % 2]}" for i in range(12))))
+    assert judged(DuplicateSample, found)[0].evidence["kind"] == "placeholder"
+    assert judged(SplitLeakage, found)[0].severity is Severity.ERROR
+
+
 def test_look_alikes_are_worth_knowing_and_grave_where_labels_or_splits_differ():
     same = group("a.jpg:cat", "b.jpg:cat", kind="similar", bits=3)
     labels = group("a.jpg:cat", "b.jpg:dog", kind="similar", bits=3)

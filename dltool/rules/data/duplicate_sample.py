@@ -77,7 +77,7 @@ class DuplicateSample(Rule):
         if near is not None and near.alike >= self.limits["alike"] * near.samples > 0:
             yield self._crowd(near)
         for group in exact.groups:
-            if len(group.splits) < 2:
+            if len(group.splits) < 2 or self._is_placeholder(group):
                 yield self._exact(group, exact.samples)
         for table in () if EqualRows not in measured else measured[EqualRows].repeating:
             yield self._rows(table)
@@ -94,13 +94,16 @@ class DuplicateSample(Rule):
         severity, kind = Severity.WARNING, "copies"
         what = "are the same file" if group.kind == "same-bytes" else "have the same content"
         message = f"{named(group)} {what}"
-        if labels > 1 and count >= self.limits["placeholder"]:
+        if self._is_placeholder(group):
             kind = "placeholder"
             message = f"one content stands in for {count:,} samples of {labels} labels: {named(group)}"
             severity = Severity.ERROR if count >= self.limits["spoilt"] * files else severity
         elif labels > 1:
             kind, message = "two-labels", f"{message}, under {labels} labels: {', '.join(group.labels[:5])}"
         return of_group(self, group, message, kind=kind, severity=severity, advice=DROP, limit={"copies": 1})
+
+    def _is_placeholder(self, group: LikeGroup) -> bool:
+        return len(group.labels) > 1 and len(group.samples) >= self.limits["placeholder"]
 
     def _near(self, group: LikeGroup) -> Finding:
         message = f"{named(group)} look the same ({group.bits} of 64 bits differ)"

@@ -38,14 +38,13 @@ def strangers(roster: Roster) -> Strangers:
 
 
 def _neighbourhoods(roster: Roster, pictures: Positions, folder: NDArray[np.int32]) -> Iterator[tuple[str, Positions]]:
-    names = roster.folders.all()
     order = np.argsort(folder, kind="stable")
     starts = np.flatnonzero(np.r_[True, folder[order][1:] != folder[order][:-1]]) if len(order) else order
     small: list[Positions] = []
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=False):
         members = pictures[order[start:end]]
         if len(members) > UNIFORM:
-            yield names[roster.folder[int(members[0])]], members
+            yield roster.folders[roster.folder[int(members[0])]], members
         else:
             small.append(members)
     if sum(map(len, small)) > UNIFORM:
@@ -84,4 +83,4 @@ def _told(roster: Roster, trait: str, code: int) -> str:
         return f"{code >> 32}x{code & 0xFFFFFFFF}"
     if trait == "encoder":
         return roster.encoder_text(code)
-    return {"format": roster.formats, "mode": roster.modes}[trait].all()[code]
+    return {"format": roster.formats, "mode": roster.modes}[trait][code]

@@ -36,14 +36,18 @@ class Texts:
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
+        self._texts: list[str] = []
 
     def code(self, text: str) -> int:
         """The number of a string, the same for equal ones."""
-        return self._codes.setdefault(text, len(self._codes))
+        code = self._codes.get(text)
+        if code is None:
+            code = self._codes[text] = len(self._texts)
+            self._texts.append(text)
+        return code
 
-    def all(self) -> list[str]:
-        """Every string, by number."""
-        return list(self._codes)
+    def __getitem__(self, code: int) -> str:
+        return self._texts[code]
 
 
 class Roster:
@@ -116,7 +120,7 @@ class Roster:
 
     def file(self, position: int) -> str:
         """``Item.path`` of a file, printable."""
-        place = self._places.all()[self._place[position]]
+        place = self._places[self._place[position]]
         return printable(place.removesuffix("\0") + self.name(position) if place.endswith("\0") else place)
 
     def sample(self, position: int) -> LikeSample:
@@ -124,8 +128,8 @@ class Roster:
         label, split = self.label[position], self.split[position]
         return LikeSample(
             path=printable(self.name(position)),
-            label=None if label < 0 else self.labels.all()[label],
-            split=None if split < 0 else self.splits.all()[split],
+            label=None if label < 0 else self.labels[label],
+            split=None if split < 0 else self.splits[split],
         )
 
 
