@@ -21,6 +21,7 @@ from dltool.reporters.table.losses import losses
 from dltool.reporters.table.page import Page, render
 from dltool.reporters.table.rate import rate_answer, rate_curve, rate_decades, rate_trials
 from dltool.reporters.table.scan import scan_files, scan_findings, scan_images
+from dltool.reporters.table.scan_likeness import scan_likeness
 from dltool.reporters.table.scan_values import scan_classes, scan_features, scan_labels
 from dltool.reporters.table.start import histograms, start
 from dltool.reporters.table.style import signs
@@ -53,6 +54,7 @@ MEASURED: tuple[Part, ...] = (
     scan_features,
     scan_classes,
     scan_labels,
+    scan_likeness,
 )
 """What was measured, before what is made of it."""
 
