@@ -14,6 +14,7 @@ SHORT_SIDE = 28
 
 MIN_SIDE = 8
 MIN_CONTRAST = 1 / 255
+NEARLY_FLAT = 4 / 255
 """Below a standard deviation of one level of 8 bits, a perceptual hash would be of noise."""
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in JFIF
@@ -38,21 +39,32 @@ class Look(NamedTuple):
     minimum: float
     maximum: float
     similarity: int | None
+    span: float
+    """The largest range of a single channel."""
+
+    @property
+    def nearly_flat(self) -> bool:
+        """It may be a fine pattern that averaged out."""
+        return self.span <= NEARLY_FLAT
 
 
-def look(pixels: Pixels, scale: float = 255.0) -> Look:
+def look(pixels: Pixels, scale: float = 255.0, extent: tuple[float, float] | None = None) -> Look:
     """Sum up a reduced picture.
 
     Args:
         pixels: (height, width) or (height, width, channels) without alpha; finite.
         scale: what stands for 1.
+        extent: height and width in reduced pixels before rounding up: the last row and column may stand for less.
     """
     flat = pixels.astype(np.float64).reshape(-1)
     mean = float(np.add.reduce(flat)) / flat.size
     std = math.sqrt(max(float(flat @ flat) / flat.size - mean * mean, 0.0))
-    low, high = float(np.minimum.reduce(flat)), float(np.maximum.reduce(flat))
-    similarity = perceptual_hash(_gray(flat, pixels.shape)) if std > MIN_CONTRAST * scale else None
-    return Look(mean / scale, std / scale, low / scale, high / scale, similarity)
+    by_channel = flat.reshape(-1, pixels.shape[2] if pixels.ndim == 3 else 1)
+    low, high = np.minimum.reduce(by_channel), np.maximum.reduce(by_channel)
+    similarity = perceptual_hash(_gray(flat, pixels.shape), extent) if std > MIN_CONTRAST * scale else None
+    span = float(np.maximum.reduce(high - low)) / scale
+    lowest, highest = float(np.minimum.reduce(low)) / scale, float(np.maximum.reduce(high)) / scale
+    return Look(mean / scale, std / scale, lowest, highest, similarity, span)
 
 
 def _gray(flat: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -64,7 +76,7 @@ def _gray(flat: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float
     return flat.reshape(shape[:2])
 
 
-def perceptual_hash(gray: NDArray[np.float64]) -> int | None:
+def perceptual_hash(gray: NDArray[np.float64], extent: tuple[float, float] | None = None) -> int | None:
     """The signs of the 64 lowest frequencies (but the mean) of a discrete cosine transform, as 64 bits.
 
     Cosines are sampled at pixel centres, whatever the size, so that a picture and its resized copy agree. After C. Zauner,
@@ -73,6 +85,7 @@ def perceptual_hash(gray: NDArray[np.float64]) -> int | None:
 
     Args:
         gray: (height, width), on any scale.
+        extent: as ``look`` has it.
 
     Returns:
         None where a side is below 8 pixels.
@@ -80,12 +93,16 @@ def perceptual_hash(gray: NDArray[np.float64]) -> int | None:
     height, width = gray.shape
     if min(height, width) < MIN_SIDE:
         return None
-    spectrum = _cosines(height) @ gray @ _cosines(width).T
+    tall, wide = extent or (height, width)
+    centred = gray - np.add.reduce(gray, axis=None) / gray.size
+    spectrum = _cosines(height, tall) @ centred @ _cosines(width, wide).T
     return int.from_bytes(np.packbits(spectrum.reshape(-1)[PLACES] > 0).tobytes(), "big")
 
 
 @lru_cache(maxsize=256)
-def _cosines(count: int) -> NDArray[np.float64]:
-    """(BANDS, count): the DCT-II basis."""
-    at = (np.arange(count) + 0.5) / count
-    return np.asarray(np.cos(np.pi * np.arange(BANDS)[:, None] * at))
+def _cosines(count: int, extent: float) -> NDArray[np.float64]:
+    """(BANDS, count): the DCT-II basis, at the centre of each pixel and weighted by how much of it there is."""
+    edges = np.minimum(np.arange(count + 1), max(extent, count - 1 + 1e-9))
+    weights = np.diff(edges)
+    at = (edges[:-1] + weights / 2) / edges[-1]
+    return np.asarray(np.cos(np.pi * np.arange(BANDS)[:, None] * at) * weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import NamedTuple
 
@@ -86,6 +87,8 @@ HTML = re.compile(
 )
 XML = re.compile(rb"\s*<(?:\?xml|svg\b|Error>|soap|rss\b)", re.IGNORECASE)
 JSON = re.compile(rb'\s*(?:\{\s*(?:"|\})|\[\s*(?:[\[{"\]\d-]|true|false|null))')
+CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
+NOT_ASCII = bytes(range(128, 256))
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -138,6 +141,11 @@ def document(head: bytes) -> Impostor | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether the bytes read as text: no control characters but white space, and nearly all of them ASCII."""
-    control = sum(head.count(byte) for byte in range(32) if byte not in {9, 10, 12, 13})
-    return control == 0 and len(head.translate(None, bytes(range(128, 256)))) >= 0.9 * len(head)
+    """Whether the bytes read as text: no control characters but white space, and UTF-8 or nearly all ASCII."""
+    if len(head.translate(None, CONTROL)) < len(head):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # which may end within a character
+    except UnicodeDecodeError:
+        return len(head.translate(None, NOT_ASCII)) >= 0.9 * len(head)
+    return True

@@ -145,8 +145,10 @@ def _judge(warning: str, data: bytes, header: JpegHeader) -> tuple[Flaw, ...]:
 
 def _look(pixels: Pixels, data: bytes, header: JpegHeader) -> Look:
     colours = _from_cmyk(pixels, adobe=header.adobe) if pixels.shape[-1] == 4 else pixels
-    seen = look(colours)
-    if seen.minimum == seen.maximum and max(pixels.shape[:2]) < max(header.height, header.width):
+    height, width = pixels.shape[:2]
+    factor = max(1, round(header.height / height), round(header.width / width))
+    seen = look(colours, 255.0, (header.height / factor, header.width / factor))
+    if seen.nearly_flat and factor > 1:
         full = reduced_jpeg(data, 1)  # fine patterns average out at reduced scale
         if not isinstance(full, str):
             return look(full)

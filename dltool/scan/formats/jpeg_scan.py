@@ -125,6 +125,8 @@ def _segment(decoder: Decoder, code: int, payload: bytes) -> bool:
 def _frame(decoder: Decoder, payload: bytes) -> bool:
     height, width = int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big")
     found = [Component(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15) for i in range(6, 6 + 3 * payload[5], 3)]
+    if not found:
+        return False
     widest, tallest = max(c.across for c in found), max(c.down for c in found)
     decoder.mcus_across, decoder.mcus_down = _ceil(width, 8 * widest), _ceil(height, 8 * tallest)
     decoder.components = found

@@ -223,9 +223,10 @@ def look_at(image: Image.Image) -> tuple[Look | None, tuple[Flaw, ...]]:
     """Statistics of a loaded picture at reduced size, and its values that are no numbers."""
     colours, scale = _canonical(image)
     if isinstance(colours, Image.Image):
-        reduced = colours.reduce(_factor(colours.size)) if _factor(colours.size) > 1 else colours
-        seen = look(np.asarray(reduced), scale)
-        if seen.minimum == seen.maximum and reduced is not colours:
+        factor = _factor(colours.size)
+        reduced = colours.reduce(factor) if factor > 1 else colours
+        seen = look(np.asarray(reduced), scale, (colours.height / factor, colours.width / factor))
+        if seen.nearly_flat and reduced is not colours:
             seen = look(np.asarray(colours), scale)
         return seen, ()
     finite = np.isfinite(colours)
@@ -234,7 +235,7 @@ def look_at(image: Image.Image) -> tuple[Look | None, tuple[Flaw, ...]]:
         return None, (_non_finite(bad, finite.size),)
     factor = _factor((colours.shape[1], colours.shape[0]))
     seen = look(_block_means(colours, factor), scale)
-    return (look(colours, scale) if seen.minimum == seen.maximum and factor > 1 else seen), ()
+    return (look(colours, scale) if seen.nearly_flat and factor > 1 else seen), ()
 
 
 def _canonical(image: Image.Image) -> Canonical:
