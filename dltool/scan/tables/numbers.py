@@ -89,20 +89,11 @@ class Numbers:
         if not len(drawn):
             return None, ()
         whole = bool(np.all(drawn == np.floor(drawn)))
-        shape = shape_of(drawn, self.count, self._distinct(drawn), whole=whole)
+        shape = shape_of(
+            drawn, self.count, distinct_of(drawn, self.count, is_constant=self.minimum == self.maximum), whole=whole
+        )
         found = [*self._high.extremes(shape), *self._low.extremes(shape)]
         return shape, tuple(sorted(found, key=lambda extreme: (-abs(extreme.score), extreme.row)))
-
-    def _distinct(self, drawn: NDArray[np.float64]) -> int:
-        """How many different values there are: exact where all were drawn, else the estimate of Chao 1984."""
-        if self.minimum == self.maximum:
-            return 1
-        _, repeats = np.unique(drawn, return_counts=True)
-        if len(drawn) >= self.count:
-            return len(repeats)
-        once, twice = int(np.sum(repeats == 1)), int(np.sum(repeats == 2))
-        unseen = once * once / (2.0 * twice) if twice else once * (once - 1) / 2.0
-        return max(2, min(round(len(repeats) + unseen), self.count))
 
     def _without_non_finite(self, values: NDArray[Any], rows: Rows) -> tuple[NDArray[Any], NDArray[np.int64]]:
         if isinstance(rows, int):
@@ -122,3 +113,15 @@ class Numbers:
         self.mean += shift * (count / total)
         self.square_sum += square_sum + shift * shift * (self.count * (count / total))
         self.count = total
+
+
+def distinct_of(drawn: NDArray[np.float64], count: int, *, is_constant: bool) -> int:
+    """How many different values there are among ``count``: exact where all were drawn, else the estimate of Chao 1984."""
+    if is_constant:
+        return 1
+    _, repeats = np.unique(drawn, return_counts=True)
+    if len(drawn) >= count:
+        return len(repeats)
+    once, twice = int(np.sum(repeats == 1)), int(np.sum(repeats == 2))
+    unseen = once * once / (2.0 * twice) if twice else once * (once - 1) / 2.0
+    return max(2, min(round(len(repeats) + unseen), count))

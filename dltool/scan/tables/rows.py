@@ -111,6 +111,11 @@ class EqualRows:
         hashes = self._joined()[0]
         return (hashes if in_order and not self._mask else np.unique(hashes)).astype("<u8").tobytes()
 
+    def repeated_rows(self) -> NDArray[np.int64]:
+        """Indices of rows whose hash another row has, in the order in which they were added."""
+        hashes, _, rows = self._joined()
+        return rows[_repeated(hashes)]
+
     def groups(self, names: Mapping[int, str] | None) -> tuple[tuple[RowGroup, ...], int]:
         """The first groups of equal rows, by their first rows, and the number of all rows that are in some group.
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 MOST_VALUES = 1 << 22
 """Values of all columns together that are held, 32 MiB."""
-MOST_ROWS = 1 << 16
+MOST_ROWS = 1 << 14
 LEAST_ROWS = 1 << 11
-"""The rank of a median of 2,048 is off by 3 % at most, of 65,536 by 0.5 %, with odds of 1 in 20 (Dvoretzky, Kiefer &
+"""The rank of a median of 2,048 is off by 3 % at most, of 16,384 by 1.1 %, with odds of 1 in 20 (Dvoretzky, Kiefer &
 Wolfowitz 1956)."""
 
 
@@ -29,7 +29,7 @@ class Sample:
         return drawn
 
     def thin_out(self, columns: list[list[NDArray[np.float64]]]) -> None:
-        """Leave half of the rows out of ``columns``, each as many pieces as were drawn, until they fit."""
+        """Where too many rows are drawn, leave half of them out of ``columns``, each as many pieces as were drawn."""
         while sum(map(len, self._pieces)) > self._most:
             self._level += 1
             kept = [self._is_in(piece) for piece in self._pieces]
