@@ -20,21 +20,22 @@ from typing import Protocol
 
 from dltool.core.version import VERSION
 from dltool.scan.collect.listing import Listed
-from dltool.scan.pool import Done
 from dltool.scan.record import Inspection
 from dltool.scan.settings import InspectSettings
-from dltool.scan.wire import LAYOUT, read_inspection, write_inspection
+from dltool.scan.wire import LAYOUT, read_inspection
 
 DECODERS = ("Pillow", "simplejpeg", "isal", "xxhash", "numpy", "polars", "pyarrow", "safetensors")
 ROWS_A_COMMIT = 2000
 LOCK_WAIT_S = 1.0
+ROWS_TOO_MANY = 10_000
 YOUNG_NS = 100_000_000
 """A file written so shortly before it was read may change once more within one tick of the clock that stamps it."""
 MOST_BYTES = 4 << 30
 """All ledgers together; beyond it those not used for longest go."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS looks (settings TEXT, name BLOB, size INTEGER, mtime INTEGER, ctime INTEGER, line TEXT,
+CREATE TABLE IF NOT EXISTS settings (number INTEGER PRIMARY KEY, text TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS looks (settings INTEGER, name BLOB, size INTEGER, mtime INTEGER, ctime INTEGER, line TEXT,
                                   PRIMARY KEY (settings, name)) WITHOUT ROWID;
 """
 
@@ -45,11 +46,11 @@ class Ledger(Protocol):
     def known(self, samples: Sequence[Listed]) -> Mapping[str, Inspection]:
         """By name, those of ``samples`` that were looked into as they are now."""
 
-    def add(self, results: Iterable[tuple[Listed, Done]]) -> None:
-        """Keep what was found just now."""
+    def add(self, results: Iterable[tuple[Listed, str]]) -> None:
+        """Keep what was found just now, as lines (``scan.wire``)."""
 
-    def close(self, *, finished: bool) -> None:
-        """Write what is left. ``finished``: every sample was seen."""
+    def close(self, *, finished: bool, samples: int | None = None) -> None:
+        """Write what is left. ``finished``: the scan came to its end; ``samples``: how many the whole set has, if known."""
 
 
 class NoLedger:
@@ -61,10 +62,10 @@ class NoLedger:
         """Nothing."""
         return {}
 
-    def add(self, results: Iterable[tuple[Listed, Done]]) -> None:
+    def add(self, results: Iterable[tuple[Listed, str]]) -> None:
         """Not kept."""
 
-    def close(self, *, finished: bool) -> None:
+    def close(self, *, finished: bool, samples: int | None = None) -> None:
         """Nothing is left to write."""
 
 
@@ -79,9 +80,10 @@ class SqliteLedger:
         self.path = path
         self.trouble: str | None = None
         self._settings = repr(settings)
-        self._pending: list[tuple[str, bytes, int, int, int, str]] = []
+        self._pending: list[tuple[int, bytes, int, int, int, str]] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = self._open()
+        self._number = self._numbered()
         self.unfinished = self._about("unfinished") == self._settings
 
     def known(self, samples: Sequence[Listed]) -> Mapping[str, Inspection]:
@@ -92,7 +94,7 @@ class SqliteLedger:
         marks = ",".join("?" * len(names))
         query = f"SELECT name, size, mtime, ctime, line FROM looks WHERE settings = ? AND name IN ({marks})"  # noqa: S608
         try:
-            rows = {row[0]: row for row in self._database.execute(query, (self._settings, *names))}
+            rows = {row[0]: row for row in self._database.execute(query, (self._number, *names))}
             found = {}
             for name, sample in zip(names, samples, strict=True):
                 row = rows.get(name)
@@ -103,16 +105,16 @@ class SqliteLedger:
             return {}
         return found
 
-    def add(self, results: Iterable[tuple[Listed, Done]]) -> None:
-        """Keep what was found just now, but for samples that may not be the same next time."""
+    def add(self, results: Iterable[tuple[Listed, str]]) -> None:
+        """Keep the lines of what was found just now, but for samples that may not be the same next time."""
         if self.trouble is not None:
             return
         young_ns = time.time_ns() - YOUNG_NS
-        settings, pending = self._settings, self._pending
-        for sample, done in results:
+        number, pending = self._number, self._pending
+        for sample, line in results:
             stamp = sample.stamp
-            if done.lasting and stamp is not None and stamp[1] < young_ns:
-                pending.append((settings, os.fsencode(sample.item.name), *stamp, write_inspection(done.found)))
+            if stamp is not None and stamp[1] < young_ns:
+                pending.append((number, os.fsencode(sample.item.name), *stamp, line))
         if len(pending) >= ROWS_A_COMMIT:
             self._write()
 
@@ -120,20 +122,21 @@ class SqliteLedger:
         """Note that a scan is under way."""
         self._execute("INSERT OR REPLACE INTO about VALUES ('unfinished', ?)", self._settings)
 
-    def close(self, *, finished: bool) -> None:
+    def close(self, *, finished: bool, samples: int | None = None) -> None:
         """Write what is left; a scan that ended early can be told from one that did not."""
         self._write()
         if finished:
             self._execute("DELETE FROM about WHERE key = 'unfinished' AND value = ?", self._settings)
         with suppress(sqlite3.Error):
+            if finished and samples is not None:
+                self._forget_vanished(samples)
             self._database.close()
 
-    def forget_vanished(self, samples: int) -> None:
-        """Where the ledger holds far more than the set does, begin a new one next time."""
-        with suppress(sqlite3.Error):
-            held = self._database.execute("SELECT count(*) FROM looks WHERE settings = ?", (self._settings,)).fetchone()[0]
-            if held > 2 * samples + 10_000:
-                self._execute("DELETE FROM looks WHERE settings = ?", self._settings)
+    def _forget_vanished(self, samples: int) -> None:
+        """Where this holds far more than the set does, begin anew next time."""
+        query = "SELECT count(*) FROM looks WHERE settings = ?"
+        if self._database.execute(query, (self._number,)).fetchone()[0] > 2 * samples + ROWS_TOO_MANY:
+            self._database.execute("DELETE FROM looks WHERE settings = ?", (self._number,))
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -159,6 +162,13 @@ class SqliteLedger:
             database.close()
             raise
         return database
+
+    def _numbered(self) -> int:
+        """A short name for the settings: it is part of every key."""
+        self._database.execute("INSERT OR IGNORE INTO settings (text) VALUES (?)", (self._settings,))
+        row = self._database.execute("SELECT number FROM settings WHERE text = ?", (self._settings,)).fetchone()
+        number: int = row[0]
+        return number
 
     def _about(self, key: str) -> str | None:
         row = self._database.execute("SELECT value FROM about WHERE key = ?", (key,)).fetchone()

@@ -14,7 +14,7 @@ from typing import IO
 from dltool.core.errors import DataError, OutputError, Problem
 from dltool.core.finding import Severity
 from dltool.scan.collect.manifest import listed
-from dltool.scan.digest import digest_of_stream
+from dltool.scan.digest import algorithm_of, digest_of_stream
 from dltool.scan.gather.names import printable
 from dltool.scan.record import Entry, Flaw, Inspection, Item
 from dltool.scan.source import source_of
@@ -91,7 +91,6 @@ class Verification:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.seen = Verified()
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("CREATE TABLE expected (name BLOB PRIMARY KEY, digest TEXT, line INTEGER, met INTEGER)")
         self._database.execute("BEGIN")
@@ -106,7 +105,7 @@ class Verification:
             )
 
     def expected(self, name: str) -> str | None:
-        """The digest of the sample of this name; "" where the manifest does not list it."""
+        """The digest of the sample of this name; "" where the manifest does not list it, None where it gives none."""
         key = os.fsencode(name)
         row = self._database.execute("SELECT digest FROM expected WHERE name = ?", (key,)).fetchone()
         if row is None:
@@ -115,40 +114,42 @@ class Verification:
         digest: str | None = row[0]
         return digest
 
-    def check(self, entry: Entry) -> Entry:
-        """``entry`` with a flaw where it is not what the manifest says."""
-        expected, actual = entry.item.expected_hash, entry.found.digest
-        if expected == "":
-            if entry.found.format is None and not entry.found.flaws:
-                return entry
-            self.seen.new += 1
-            return _with(entry, "not-in-manifest", "the manifest does not list it", Severity.INFO)
-        if expected and actual and expected.partition(":")[0] != actual.partition(":")[0]:
-            actual = _digest_by(expected.partition(":")[0], entry.item)
-        if expected is None or not actual:
-            self.seen.unverifiable += 1
-            return entry
-        if expected == actual:
-            self.seen.unchanged += 1
-            return entry
-        self.seen.changed += 1
-        return _with(entry, "changed", f"is not what the manifest has: {actual} instead of {expected}", Severity.ERROR)
-
     def missing(self) -> Iterator[tuple[str, int]]:
         """(name, line) of the samples that nobody asked for."""
         for name, line in self._database.execute("SELECT name, line FROM expected WHERE met = 0 ORDER BY line"):
             yield os.fsdecode(name), line
 
-    def absent(self) -> Inspection:
-        """What is said of each of those."""
-        self.seen.missing += 1
-        detail = "the manifest lists it, and it does not exist"
-        flaw = Flaw(rule="corrupt-file", kind="missing", severity=Severity.ERROR, detail=detail)
-        return Inspection(format=None, size_bytes=0, flaws=(flaw,))
-
     def close(self) -> None:
         """Let go of the digests."""
         self._database.close()
+
+
+def verified(entry: Entry, seen: Verified) -> Entry:
+    """``entry`` with a flaw where it is not what ``Item.expected_hash`` says, "" for what no manifest lists."""
+    expected, actual = entry.item.expected_hash, entry.found.digest
+    if expected == "":
+        if entry.found.format is None and not entry.found.flaws:
+            return entry
+        seen.new += 1
+        return _with(entry, "not-in-manifest", "the manifest does not list it", Severity.INFO)
+    if expected and actual and algorithm_of(expected) != algorithm_of(actual):
+        actual = _digest_by(algorithm_of(expected), entry.item)
+    if expected is None or not actual:
+        seen.unverifiable += 1
+        return entry
+    if expected == actual:
+        seen.unchanged += 1
+        return entry
+    seen.changed += 1
+    return _with(entry, "changed", f"is not what the manifest has: {actual} instead of {expected}", Severity.ERROR)
+
+
+def absent(seen: Verified) -> Inspection:
+    """What is said of a sample that a manifest lists and nobody has."""
+    seen.missing += 1
+    detail = "the manifest lists it, and it does not exist"
+    flaw = Flaw(rule="corrupt-file", kind="missing", severity=Severity.ERROR, detail=detail)
+    return Inspection(format=None, size_bytes=0, flaws=(flaw,))
 
 
 def _digest_by(algorithm: str, item: Item) -> str:

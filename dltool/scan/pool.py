@@ -48,12 +48,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A job with its result. ``fresh`` ones were looked into now; ``lasting`` ones may be kept for the next scan."""
+    """A job with its result. ``line`` is that as text, where it was looked into now and may be kept for the next scan."""
 
     job: Job
     found: Inspection
-    fresh: bool
-    lasting: bool
+    line: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +210,8 @@ class _Pool:
         self._failed_starts = 0
         assignment = worker.given.popleft()
         for place, line in zip(assignment.places, lines, strict=True):
-            _settle(assignment, place, read_inspection(line[1:]), lasting=line[0] == STEADY)
+            text = line[1:]
+            _settle(assignment, place, read_inspection(text), text if line[0] == STEADY else None)
 
     def _mourn(self, worker: Worker) -> None:
         """A worker has ended: nobody's fault (it retired, or was killed between samples), or that of one sample."""
@@ -230,7 +230,7 @@ class _Pool:
         first, *rest = given
         if first.alone:
             self._waiting.extendleft(reversed(rest))
-            _settle(first, first.places[0], _killer(first, code, words), lasting=False)
+            _settle(first, first.places[0], _killer(first, code, words))
             return
         others = [place for place in first.places if place != first.places[at]]
         again = [_assignment(first.parcel, [first.places[at]], alone=True)]
@@ -248,7 +248,7 @@ class _Pool:
         place = first.places[at]
         limit_s = self._settings.sample_timeout_s
         detail = f"the decoder had not come to an end after {limit_s:g} s, and was stopped"
-        _settle(first, place, _flawed(first, at, "decoder-hang", detail), lasting=False)
+        _settle(first, place, _flawed(first, at, "decoder-hang", detail))
         others = [other for other in first.places if other != place]
         self._waiting.extendleft(reversed([*([_assignment(first.parcel, others)] if others else []), *rest]))
 
@@ -266,7 +266,7 @@ def _next_parcel(jobs: Iterator[Job]) -> _Parcel | None:
             if room_bytes <= 0:
                 break
         else:
-            results.append(Done(job, job.known, fresh=False, lasting=False))
+            results.append(Done(job, job.known))
     return _Parcel(taken, results, missing) if taken else None
 
 
@@ -280,10 +280,10 @@ def _assignment(parcel: object, places: list[int], *, alone: bool = False) -> As
     return Assignment(parcel, places, tasks, alone)
 
 
-def _settle(assignment: Assignment, place: int, found: Inspection, *, lasting: bool) -> None:
+def _settle(assignment: Assignment, place: int, found: Inspection, line: str | None = None) -> None:
     parcel = assignment.parcel
     assert isinstance(parcel, _Parcel)
-    parcel.results[place] = Done(parcel.jobs[place], found, fresh=True, lasting=lasting)
+    parcel.results[place] = Done(parcel.jobs[place], found, line)
     parcel.missing -= 1
 
 

@@ -455,3 +455,38 @@ def test_a_scan_within_a_thread(data):
     thread.start()
     thread.join()
     assert reports[0].measurements["samples_scanned"] == 120
+
+
+def test_a_ledger_forgets_what_has_long_been_gone(data, monkeypatch):
+    monkeypatch.setattr(ledger, "ROWS_TOO_MANY", 0)
+    scan(data)
+    shutil.rmtree(data / "dog")
+    for path in sorted((data / "cat").iterdir())[:30]:
+        path.unlink()
+    for expected in (0, 30):
+        scan(data)
+        (database,) = ledger.cache_folder().glob("*.sqlite")
+        with sqlite3.connect(database) as connection:
+            assert connection.execute("SELECT count(*) FROM looks").fetchone()[0] == expected
+        connection.close()
+
+
+def test_a_manifest_with_digests_is_verified_as_it_is_scanned(data):
+    good, bad_digest = digest_of(b"cat/000.bin"), digest_of(b"something else")
+    lines = [{"path": "cat/000.bin", "digest": good}, {"path": "cat/001.bin", "digest": bad_digest}, {"path": "cat/002.bin"}]
+    (data / "list.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert kinds(scan(data / "list.jsonl")) == {"cat/001.bin": "changed"}
+
+
+def test_digests_of_another_algorithm_are_verified_too(data, tmp_path):
+    lines = [
+        {"path": f"{kind}/{at:03}.bin", "digest": digest_of(f"{kind}/{at:03}.bin".encode(), "blake2b")}
+        for kind in ("cat", "dog")
+        for at in range(60)
+    ]
+    lines[7]["digest"] = f"blake2b:{'0' * 32}"
+    lines[8]["digest"] = f"crc:{'0' * 32}"
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = scan(data, verify_manifest=str(tmp_path / "m.jsonl"))
+    assert kinds(report) == {"cat/007.bin": "changed"}
+    assert report.measurements["manifest_check"]["unverifiable"] == 1

@@ -48,7 +48,7 @@ def test_everything_comes_once_and_in_order(tmp_path):
     names = [f"{at:05}.bin" for at in range(1000)]
     results = look(write(tmp_path, names), settings())
     assert [done.job.item.name for done in results] == names
-    assert all(done.fresh and done.lasting and not done.found.flaws for done in results)
+    assert all(done.line and not done.found.flaws for done in results)
     assert results[7].found.digest == digest_of(b"00007.bin")
 
 
@@ -73,7 +73,7 @@ def test_what_kills_a_worker_is_named_and_nothing_else_is_lost(tmp_path, workers
     results = look(write(tmp_path, names), settings(workers))
     assert [done.job.item.name for done in results] == names
     assert flaws(results) == {name: [(KINDS.get(name, "decoder-crash"), EXPECTED[name])] for name in BAD}
-    assert not any(done.lasting for done in results if done.found.flaws)
+    assert not any(done.line for done in results if done.found.flaws)
     assert all(flaw.severity is Severity.ERROR for done in results for flaw in done.found.flaws)
 
 
@@ -106,8 +106,8 @@ def test_files_that_vanish_cannot_be_opened_or_grow(tmp_path):
     assert [f.kind for f in results["folder"].found.flaws] == ["unreadable"]
     assert results["grown"].found.flaws == ()
     assert results["grown"].found.size_bytes == 100
-    assert not results["grown"].lasting
-    assert results["fine"].lasting
+    assert results["grown"].line is None
+    assert results["fine"].line is not None
 
 
 def test_a_sleeper_is_given_more_time_than_a_busy_loop(tmp_path):
@@ -123,7 +123,7 @@ def test_what_is_known_keeps_its_place_and_costs_no_process(tmp_path, monkeypatc
     jobs = [Job(Item(at, str(at), "nowhere"), 1, known) for at in range(500)]
     results = look(jobs, settings())
     assert [done.job.item.index for done in results] == list(range(500))
-    assert not any(done.fresh for done in results)
+    assert not any(done.line for done in results)
 
 
 def test_the_listing_is_not_read_far_ahead(tmp_path):

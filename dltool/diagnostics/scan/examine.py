@@ -39,7 +39,7 @@ def examined(
 
     for batch in inspect_all(jobs(), settings, stopped):
         pairs: list[tuple[Listed, Done]] = [(ahead.popleft(), done) for done in batch]
-        ledger.add(pair for pair in pairs if pair[1].fresh)
+        ledger.add((sample, done.line) for sample, done in pairs if done.line is not None)
         yield [(sample, Entry(sample.item, done.found)) for sample, done in pairs]
 
 

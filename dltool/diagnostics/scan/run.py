@@ -22,11 +22,11 @@ from dltool.diagnostics.scan.gather import Gathering, added_up, left_out_files
 from dltool.diagnostics.scan.merge import merge
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
-from dltool.scan.collect.listing import TAR, Listing, Order
+from dltool.scan.collect.listing import TARS, Listed, Listing, Order, file_of
 from dltool.scan.collect.manifest import listed
 from dltool.scan.collect.target import ScanTarget, open_scan_target
 from dltool.scan.ledger import Ledger, NoLedger
-from dltool.scan.manifest import Verification
+from dltool.scan.manifest import Verification, Verified, absent, verified
 from dltool.scan.parts import PartWriter
 from dltool.scan.pool import PoolSettings
 from dltool.scan.progress import ScanProgress, SilentScan
@@ -84,6 +84,7 @@ class Scan:
         self._shard = None if options.shard is None else ShardChoice.parse(options.shard)
         path = options.verify_manifest
         self._verification = None if path is None else Verification(Path(path))
+        self._seen = Verified()
         self._settings = inspect_settings(target, options)
         self._part = None if self._shard is None else PartWriter()
         self._listing = Listing(
@@ -99,11 +100,11 @@ class Scan:
             DataError: there is nothing.
         """
         gathering = Gathering.begin(outlets, self.target.kind)
-        for entry, order in self._entries(gathering):
-            checked = entry if self._verification is None else self._verification.check(entry)
+        for sample, entry in self._entries(gathering):
+            checked = entry if entry.item.expected_hash is None else verified(entry, self._seen)
             gathering.take(checked)
             if self._part is not None:
-                self._part.add(order, checked.item, checked.found)
+                self._part.add(sample.order, checked.item, checked.found)
         if self._stop.reason is None:
             self._refuse_nothing()
             for entry, order in self._absent(gathering.files):
@@ -112,12 +113,12 @@ class Scan:
                     self._part.add(order, entry.item, entry.found)
         return list(self._sections(gathering))
 
-    def _entries(self, gathering: Gathering) -> Iterator[tuple[Entry, Order]]:
+    def _entries(self, gathering: Gathering) -> Iterator[tuple[Listed, Entry]]:
         options, stop = self.options, self._stop
         ledger: Ledger = NoLedger()
         if options.cache and self._verification is None:  # a file that rots keeps its size and times
             ledger = open_ledger(self.target, self._settings, self.progress, resume=options.resume)
-        one = self.target.kind == "file" and not self.target.pattern.lower().endswith(TAR)
+        one = self.target.kind == "file" and not self.target.pattern.endswith(TARS)
         pool = PoolSettings(
             inspect=self._settings,
             workers=1 if one else options.workers,
@@ -127,22 +128,22 @@ class Scan:
         shown = Ticker(self.progress, self.target if options.progress is not None and self._shard is None else None)
         try:
             for batch in examined(self._listing, pool, ledger, lambda: stop.reason is not None):
-                for sample, entry in batch:
-                    yield entry, sample.order
+                yield from batch
                 shown.tick(gathering.files, gathering.size_bytes)
         finally:
             shown.close()
-            ledger.close(finished=stop.reason is None and sys.exc_info()[0] is None)
+            samples = gathering.files if self._shard is None else None
+            ledger.close(finished=stop.reason is None and sys.exc_info()[0] is None, samples=samples)
 
     def _absent(self, index: int) -> Iterator[tuple[Entry, Order]]:
         """What the manifest to verify lists, and the target does not have."""
         if self._verification is None:
             return
         for name, line in self._verification.missing():
-            if self._shard is None or self._shard.takes(_file_of(name)):
+            if self._shard is None or self._shard.takes(file_of(name)):
                 item = Item(index, name, str(Path(self.target.root) / name))
                 order: Order = (1 << 60, line) if self.target.kind == "manifest" else (AFTER_ALL, f"{line:012}")
-                yield Entry(item, self._verification.absent()), order
+                yield Entry(item, absent(self._seen)), order
                 index += 1
 
     def _refuse_nothing(self) -> None:
@@ -163,7 +164,7 @@ class Scan:
         within = left_out_files(listing.passed_within.counts, listing.passed_within.examples)
         yield LeftOut(kinds=added_up([met, within]))
         if self._verification is not None:
-            seen = self._verification.seen
+            seen = self._seen
             yield ManifestCheck(
                 manifest=str(self._verification.path),
                 unchanged=seen.unchanged,
@@ -193,13 +194,6 @@ def inspect_settings(target: ScanTarget, options: ScanOptions) -> InspectSetting
         target=options.target_column,
         want_row_hashes=target.kind != "file" and options.tier != "quick",
     )
-
-
-def _file_of(name: str) -> str:
-    """The file that a sample lies in: its archive, or itself."""
-    parts = name.split("/")
-    at = next((at for at, part in enumerate(parts[:-1]) if part.lower().endswith(TAR)), len(parts) - 1)
-    return "/".join(parts[: at + 1])
 
 
 def _refuse_contradictions(options: ScanOptions) -> None:

@@ -17,22 +17,38 @@ from dltool.scan.collect.target import ScanTarget
 from dltool.scan.collect.walk import PassedOver, Spot, Stamp, stamp_of, walk
 from dltool.scan.record import Flaw, Inspection, Item
 
-TAR = ".tar"
+TARS = (".tar", ".TAR", ".Tar")
 
 Order = tuple[str, ...] | tuple[int, ...]
 """Sorting by it gives the order of the scan, whichever part of the files was listed: folders and name, or the line."""
 
-Told = tuple[str | None, str | None, str | None]
-"""Label, split and digest, where folders or a manifest tell them."""
+
+class Told(NamedTuple):
+    """What folders or a manifest tell of a file."""
+
+    label: str | None
+    split: str | None
+    digest: str | None
 
 
 class Listed(NamedTuple):
-    """A sample. ``told`` where nothing is left to look into; ``stamp``: of its file or archive, None without one."""
+    """A sample. ``told`` where nothing is left to look into; ``stamp``: of its file or archive, None without one.
+
+    ``line`` is its place in the manifest, None where there is none.
+    """
 
     item: Item
     stamp: Stamp | None
     told: Inspection | None
-    order: Order
+    line: int | None = None
+
+    @property
+    def order(self) -> Order:
+        """Where it comes in the whole scan, whatever part of the files was listed."""
+        if self.line is not None:
+            return (self.line,)
+        name = self.item.name
+        return tuple((name if self.item.start_byte is None else file_of(name)).split("/"))
 
 
 @dataclass(slots=True)
@@ -53,7 +69,6 @@ class Listing:
     passed: PassedOver = field(default_factory=PassedOver)
     passed_within: PassedOver = field(default_factory=PassedOver)
     files: int = 0
-    _layout: Layout = field(default_factory=Layout)
     _next: int = 0
 
     def samples(self) -> Iterator[Listed]:
@@ -62,22 +77,31 @@ class Listing:
         Raises:
             DataError: a manifest with lines that name nothing.
         """
-        if self.target.kind != "manifest":
-            self._layout = layout_of(self.target.root) if self.target.kind != "file" else Layout()
-            for spot in self._spots():
-                self.files += 1
-                if self.takes is None or self.takes(spot.name):
-                    folders = spot.name.split("/")
-                    label, split = self._layout.told_by(folders[:-1])
-                    yield from self._of(spot, (label, split, None), tuple(folders))
+        if self.target.kind == "manifest":
+            yield from self._of_manifest()
             return
+        layout = layout_of(self.target.root) if self.target.kind != "file" else Layout()
+        folder, by = "", Told(None, None, None)
+        for spot in self._spots():
+            self.files += 1
+            name = spot.name
+            if self.takes is None or self.takes(name):
+                inside = name.rpartition("/")[0]
+                if inside != folder:
+                    folder, by = inside, Told(*layout.told_by(inside.split("/")), None)
+                if spot.stamp is None or name.endswith(TARS):
+                    yield from self._of(spot, by)
+                else:  # nearly all files of nearly all sets
+                    yield Listed(self._item(name, spot.path, by), spot.stamp, None)
+
+    def _of_manifest(self) -> Iterator[Listed]:
         for at, line in enumerate(manifest_lines(Path(self.target.root) / self.target.pattern)):
             self.files += 1
             name = line.path.replace("\\", "/") if os.sep == "\\" else line.path
             if self.takes is None or self.takes(name):
                 spot = _named(name, os.path.join(self.target.root, line.path))  # noqa: PTH118
                 split = line.split and (split_name(line.split) or line.split)
-                yield from self._of(spot, (line.label, split, line.digest), (at,))
+                yield from self._of(spot, Told(line.label, split, line.digest), at)
 
     def _spots(self) -> Iterator[Spot]:
         target = self.target
@@ -98,35 +122,32 @@ class Listing:
             if wanted.fullmatch(spot.name):
                 yield spot
 
-    def _of(self, spot: Spot, by: Told, order: Order) -> Iterator[Listed]:
+    def _of(self, spot: Spot, by: Told, line: int | None = None) -> Iterator[Listed]:
         name, path, stamp, flaw = spot
         if stamp is None:
             assert flaw is not None
-            told = Inspection(format=None, size_bytes=0, flaws=(flaw,))
-            yield Listed(self._item(name, path, by), None, told, order)
-        elif name.endswith(TAR) or name.lower().endswith(TAR):
-            yield from self._members(spot, stamp, by, order)
+            yield Listed(self._item(name, path, by), None, Inspection(format=None, size_bytes=0, flaws=(flaw,)), line)
+        elif name.endswith(TARS):
+            yield from self._members(spot, stamp, by, line)
         else:
-            yield Listed(self._item(name, path, by), stamp, None, order)
+            yield Listed(self._item(name, path, by), stamp, None, line)
 
-    def _members(self, spot: Spot, stamp: Stamp, by: Told, order: Order) -> Iterator[Listed]:
+    def _members(self, spot: Spot, stamp: Stamp, by: Told, line: int | None) -> Iterator[Listed]:
         """The members, then the archive itself: what is wrong with it is known at its end."""
-        name, path, (label, split, _) = spot.name, spot.path, by
+        name, path = spot.name, spot.path
         shard = Shard(path, name, stamp.size_bytes, self.passed_within, hidden=self.target.hidden)
-        split = split or split_in_name(name.rpartition("/")[2])
+        split = by.split or split_in_name(name.rpartition("/")[2])
         for member in shard.members():
-            inner = f"{name}/{member.name}"
             place = (member.start_byte, member.size_bytes)
-            yield Listed(self._item(inner, path, (member.label or label, split, None), place), stamp, None, order)
+            told = Told(member.label or by.label, split, None)
+            yield Listed(self._item(f"{name}/{member.name}", path, told, place), stamp, None, line)
         if shard.flaws:
-            told = Inspection(format="tar", size_bytes=0, flaws=tuple(shard.flaws))
-            yield Listed(Item(self._number(), name, path), stamp, told, order)
+            found = Inspection(format="tar", size_bytes=0, flaws=tuple(shard.flaws))
+            yield Listed(Item(self._number(), name, path), stamp, found, line)
 
     def _item(self, name: str, path: str, by: Told, place: tuple[int | None, int | None] = (None, None)) -> Item:
-        label, split, digest = by
-        if self.digest_of is not None:
-            digest = self.digest_of(name)
-        return Item(self._number(), name, path, *place, label, split, digest)
+        digest = by.digest if self.digest_of is None else self.digest_of(name)
+        return Item(self._number(), name, path, *place, by.label, by.split, digest)
 
     def _number(self) -> int:
         self._next += 1
@@ -136,6 +157,17 @@ class Listing:
 def items(target: ScanTarget) -> Iterator[Item]:
     """What ``target`` holds, in the order of the scan."""
     return (sample.item for sample in Listing(target).samples())
+
+
+def file_of(name: str) -> str:
+    """The file that a sample of this name lies in: its archive, or itself.
+
+    >>> [file_of(name) for name in ("a/s.tar/b/1.jpg", "a/1.jpg", "s.tar")]
+    ['a/s.tar', 'a/1.jpg', 's.tar']
+    """
+    parts = name.split("/")
+    at = next((at for at, part in enumerate(parts[:-1]) if part.endswith(TARS)), len(parts) - 1)
+    return "/".join(parts[: at + 1])
 
 
 def glob_pattern(pattern: str) -> re.Pattern[str]:
