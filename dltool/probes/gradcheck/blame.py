@@ -23,6 +23,7 @@ from dltool.probes.gradcheck.projections import PROJECTIONS, STEP, size_of
 from dltool.probes.gradcheck.replay import Call, record
 from dltool.probes.nested import Nested, tensors, transform
 from dltool.probes.numeric_gradient import EPSILON, measure
+from dltool.probes.paths import seen_from_here
 
 
 @dataclass(slots=True)
@@ -197,7 +198,8 @@ def _culprit(call: Call, faults: list[_Fault]) -> Culprit:
     code = type(call.what).forward if call.function is None else call.function.backward
     try:
         line = inspect.getsourcelines(code)[1]
-        return replace(told, file=inspect.getsourcefile(code), line=line)
+        file = inspect.getsourcefile(code)
+        return replace(told, file=None if file is None else seen_from_here(file), line=line)
     except (OSError, TypeError):
         return told
 

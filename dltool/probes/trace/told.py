@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from dltool.core.finding import Phase
 from dltool.core.measurements import NonFiniteEvent, TensorFacts
+from dltool.probes.paths import seen_from_here
 from dltool.probes.trace.record import Leaf, Operation
 
 LEAF_PHASE: Mapping[str, Phase] = {
@@ -46,7 +45,7 @@ def event_of_birth(operation: Operation, step: int, phase: Phase, parameter: str
         module=operation.module if parameter is None else parameter.rpartition(".")[0],
         parameter=parameter,
         op=operation.op,
-        file=None if operation.file is None else _relative(operation.file),
+        file=None if operation.file is None else seen_from_here(operation.file),
         line=operation.line,
         aten=operation.aten,
         forward_op=operation.forward_op,
@@ -61,12 +60,3 @@ def event_of_birth(operation: Operation, step: int, phase: Phase, parameter: str
 
 def _bad_in(given: TensorFacts) -> int:
     return given.nan + given.positive_inf + given.negative_inf
-
-
-def _relative(file: str) -> str:
-    """As a person in this folder would name it, with forward slashes."""
-    try:
-        shown = os.path.relpath(file)
-    except ValueError:  # another drive
-        shown = file
-    return Path(file if shown.startswith("..") else shown).as_posix()
