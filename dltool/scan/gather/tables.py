@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltool.core.measured.scan_likeness import EqualRowGroup, EqualRows, RepeatingTable, SharedRows, SharedRowsPair
+from dltool.scan.collect.layout import split_in_name
 from dltool.scan.gather.names import printable
 from dltool.scan.record import Entry, TableFacts
 
@@ -46,16 +47,17 @@ class Tables:
         self._seen, self._kept, self._zero_bits = 0, 0, 0
 
     def add(self, entry: Entry) -> None:
-        """Note a file if it is a table of more than one row."""
+        """Note a file if it is a table of more than one row; ``X_train.npy`` tells its split by its name."""
         table, item = entry.found.table, entry.item
         if table is None or table.rows < 2:
             return
         if table.equal_rows:
             self._repeating.append(_repeating(entry, table))
         hashes = np.frombuffer(table.row_hashes, dtype="<u8").astype(np.uint64)
+        split = item.split or split_in_name(item.name.rpartition("/")[2])
         ratio = table.equal_row_count / table.rows
         self._tables.append(
-            _Table(printable(item.name), printable(item.path), item.split, table.rows, ratio, _spread_bits(table))
+            _Table(printable(item.name), printable(item.path), split, table.rows, ratio, _spread_bits(table))
         )
         self._keep(hashes, in_order=len(hashes) == table.rows and bool((hashes[1:] <= hashes[:-1]).any()))
 
