@@ -21,6 +21,7 @@ from dltool.reporters.table.losses import losses
 from dltool.reporters.table.page import Page, render
 from dltool.reporters.table.rate import rate_answer, rate_curve, rate_decades, rate_trials
 from dltool.reporters.table.scan import scan_files, scan_findings, scan_images
+from dltool.reporters.table.scan_left_out import scan_left_out
 from dltool.reporters.table.scan_likeness import scan_likeness
 from dltool.reporters.table.scan_values import scan_classes, scan_features, scan_labels
 from dltool.reporters.table.start import histograms, start
@@ -50,6 +51,7 @@ MEASURED: tuple[Part, ...] = (
     candidates,
     coordinate,
     scan_files,
+    scan_left_out,
     scan_images,
     scan_features,
     scan_classes,
