@@ -59,13 +59,17 @@ def _walk(stream: IO[bytes], size_bytes: int, wave: _Wave) -> None:
         return
     order = ">" if head[:4] == b"RIFX" else "<"
     riff_bytes = struct.unpack(f"{order}I", head[4:8])[0]
+    end = size_bytes if riff_bytes in UNKNOWN_SIZES else min(size_bytes, riff_bytes + CHUNK_HEAD_BYTES)
     at, has_format = RIFF_BYTES, False
     for _ in range(MOST_CHUNKS):
         chunk = stream.read(CHUNK_HEAD_BYTES)
-        if len(chunk) < CHUNK_HEAD_BYTES:
+        if len(chunk) < CHUNK_HEAD_BYTES or (at >= end and wave.data_start is not None):
             break
         name, length = chunk[:4], struct.unpack(f"{order}I", chunk[4:])[0]
         start = at + CHUNK_HEAD_BYTES
+        if name != b"data" and start + length > size_bytes:
+            wave.flaws.append(_cut_off(name, length, size_bytes - start, start))
+            return
         if name == b"ds64":
             wave.big_bytes = struct.unpack("<Q", stream.read(16)[8:16].ljust(8, b"\0"))[0]
         elif name == b"fmt ":
@@ -76,9 +80,6 @@ def _walk(stream: IO[bytes], size_bytes: int, wave: _Wave) -> None:
             if wave.data_bytes != length:
                 at = start + wave.data_bytes + (wave.data_bytes & 1)
                 break
-        if name != b"data" and start + length > size_bytes:
-            wave.flaws.append(_cut_off(name, length, size_bytes - start, start))
-            return
         at = start + length + (length & 1)
         stream.seek(at)
     if not has_format or wave.data_start is None:
