@@ -262,12 +262,8 @@ def test_a_command_loads_only_what_it_needs(command):
 
 
 def test_help_is_there_at_once():
-    timer = (
-        "import resource, sys, subprocess as s\ns.run([sys.executable, '-m', 'dltool', '--help'], stdout=-3, check=True)\n"
-    )
-    timer += "used = resource.getrusage(resource.RUSAGE_CHILDREN)\nprint(used.ru_utime + used.ru_stime)"
-    runs = [
-        subprocess.run([sys.executable, "-c", timer], capture_output=True, text=True, check=True, cwd=ROOT.parent)
-        for _ in range(3)
-    ]
-    assert min(float(run.stdout) for run in runs) < 0.3
+    """Counted and not timed: start-up is the import of modules, and this many take a quarter of a second."""
+    counting = f"{PROBE.rpartition('sys.stderr')[0]}sys.stderr.write(str(len(sys.modules)))"
+    command = [sys.executable, "-c", counting, "--help"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT.parent)
+    assert int(done.stderr) < 300
