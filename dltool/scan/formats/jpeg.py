@@ -63,7 +63,7 @@ def _deeply(data: bytes, image: ImageFacts, flaws: tuple[Flaw, ...], settings: I
     content, failure = opinion(data, "JPEG")
     if failure is not None:
         return Seen(image, (*flaws, corrupt("undecodable", f"Pillow cannot decode it: {failure}")))
-    frames = other_frames(data, "MPO", settings) if "MPF" in image.encoder else None
+    frames = other_frames(data, "JPEG", settings) if "MPF" in image.encoder else None
     if frames is not None:
         image, flaws = replace(image, frames=frames.number), flaws + frames.flaws
     return Seen(image, flaws, content)

@@ -19,6 +19,9 @@ SHORT: Final = "Corrupt JPEG data: premature end of data segment"
 BAD_CODE: Final = "Corrupt JPEG data: bad Huffman code"
 RESTART: Final = re.compile(rb"\xff+([\xd0-\xd7])")
 PAD: Final = b"\0" * 4
+READ_AHEAD_BYTES: Final = 3
+"""What libjpeg may have in its bit buffer when a stretch ends, and drops without a word: up to 7, 3 on average."""
+
 MAX_BLOCKS: Final = 4_000_000
 """Pictures with more (256 megapixels of grey) are left unwalked."""
 
@@ -189,9 +192,10 @@ def _scan(decoder: Decoder, data: bytes, at: int, start: int) -> int:
             bits.at = bits.size + 1
         if bits.at > bits.size:
             raise ScanError(CUT if found is None and 2 * number + 1 >= len(stretches) else SHORT)
-        if (left := (bits.size - bits.at) // 8) and not found:
+        left = (bits.size - bits.at) // 8
+        if left and not found:
             raise ScanError(CUT)
-        if left:
+        if left > READ_AHEAD_BYTES:
             raise ScanError(
                 f"Corrupt JPEG data: {left} extraneous bytes before marker 0x{_next(data, found, stretches, number)}"
             )

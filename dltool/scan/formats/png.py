@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from PIL import Image
@@ -82,7 +82,7 @@ def _pixels(data: bytes, header: PngHeader, image: ImageFacts, settings: Inspect
     raw, flaw = inflate(stream, header.width, header.height, bits, interlaced=interlaced)
     flaws = tuple(_complete(each) for each in header.flaws) if raw is not None else tuple(header.flaws)
     if raw is None:
-        return Seen(image, (*flaws, *_second_opinion(data, flaw)))
+        return Seen(image, (*flaws, flaw) if flaw else flaws)
     mode, raw_mode = MODES[header.depth, header.colour]
     picture = unfiltered(raw, mode, raw_mode, (header.width, header.height), interlaced=interlaced)
     flaws += (flaw,) if flaw else ()
@@ -95,13 +95,6 @@ def _pixels(data: bytes, header: PngHeader, image: ImageFacts, settings: Inspect
     if b"acTL" in header.names:
         flaws += other_frames(data, "PNG", settings).flaws
     return Seen(_facts(data, header, seen) if seen else image, flaws, content_of(picture))
-
-
-def _second_opinion(data: bytes, flaw: Flaw | None) -> tuple[Flaw, ...]:
-    """A stream that Pillow decodes all the same is not lost: checksums or window sizes that a faulty encoder wrote."""
-    if flaw and flaw.kind == "damaged-data" and opinion(data, "PNG")[1] is None:
-        return (replace(flaw, severity=Severity.WARNING),)
-    return (flaw,) if flaw else ()
 
 
 def _complete(flaw: Flaw) -> Flaw:
