@@ -38,7 +38,7 @@ def read_inspection(line: str) -> Inspection:
     """
     try:
         inspection: Inspection = _read(_from_text(line))
-    except (TypeError, LookupError) as error:
+    except (TypeError, LookupError, RecursionError) as error:
         raise ValueError(f"is no inspection: {error}") from error
     return inspection
 
