@@ -37,6 +37,8 @@ def inspect_jsonl(source: Source, settings: InspectSettings) -> Inspection:
         for block in reader.blocks():
             table.add(block)
     table.rows = reader.rows
+    for column in table.columns:
+        column.is_optional = reader.lacks(column.name) >= column.missing.count
     if not reader.rows:
         faults.add("no-rows", "holds no JSON objects")
     facts, flaws, content = table.finish()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,10 @@ from dltool.scan.tables.block import Block
 BLOCK_LINES = 8192
 OPTIONAL = 0.99
 """A field that fewer lines have is optional; one that at least so many have is missed in the others."""
+RARE = 0.01
+"""A field that fewer of the first lines have is not looked at."""
+USUAL = 0.5
+"""A line without any of the fields that so many of the first lines have is of another kind."""
 MOST_FIELDS = 4096
 ROWS_TOLD = 20
 Object = dict[str, Any]
@@ -30,8 +36,9 @@ class LineReader:
         self._faults = faults
         self._chunks = self._read(text)
         self._first = next(self._chunks, ([], [], []))
-        names = dict.fromkeys(name for found in self._first[0] for name in found)
-        self.names = list(names)[:MOST_FIELDS]
+        names = Counter(name for found in self._first[0] for name in found)
+        self.names = [name for name, count in names.items() if count >= RARE * len(self._first[0])][:MOST_FIELDS]
+        self._usual = {name for name, count in names.items() if count >= USUAL * len(self._first[0])}
         self.has_lists = any(is_list_of_numbers(value) for found in self._first[0] for value in found.values()
                              if isinstance(value, list))  # fmt: skip
         self._lacks: dict[str, list[int]] = {name: [] for name in self.names}
@@ -45,13 +52,22 @@ class LineReader:
             yield from self._blocks_of(*chunk)
         self._note_fields()
 
+    def lacks(self, name: str) -> int:
+        """How many lines so far have no such field."""
+        return self._lack_counts[name]
+
     def _blocks_of(self, objects: list[Object], rows: list[int], lines: list[int]) -> Iterator[Block]:
         if not objects:
             return
         known = set(self.names)
-        for row, line, found in zip(rows, lines, objects, strict=True):
-            if found.keys() != known:
-                self._compare(found, known, row, line)
+        alike = [
+            found.keys() == known or self._compare(found, known, row, line)
+            for row, line, found in zip(rows, lines, objects, strict=True)
+        ]
+        if not all(alike):
+            objects, rows, lines = (list(compress(held, alike)) for held in (objects, rows, lines))  # type: ignore[assignment]
+            if not objects:
+                return
         columns = [cells_of_values([found.get(name, ABSENT) for found in objects]) for name in self.names]
         first, count = rows[0], len(rows)
         yield Block(
@@ -62,16 +78,18 @@ class LineReader:
             line_of=lambda position: lines[position],
         )
 
-    def _compare(self, found: Object, known: set[str], row: int, line: int) -> None:
-        if not known & found.keys():
+    def _compare(self, found: Object, known: set[str], row: int, line: int) -> bool:
+        """Note what a line lacks; False where it is of another kind."""
+        if self._usual and not self._usual & found.keys():
             self._faults.add("other-fields", f"line {line} has none of the fields of the first lines", rows=[row], line=line,
                              rule="format-mismatch")  # fmt: skip
-            return
+            return False
         for name in known - found.keys():
             self._lack_counts[name] += 1
             self._lack_lines.setdefault(name, line)
             if len(self._lacks[name]) < ROWS_TOLD:
                 self._lacks[name].append(row)
+        return True
 
     def _note_fields(self) -> None:
         for name in self.names:

@@ -29,7 +29,7 @@ LEAST_VALUES = 20
 class Column:
     """Running facts. ``key`` is the column's factor in row hashes; ``is_target`` says that it holds the labels.
 
-    ``is_data`` is False for dates, bytes and the like, which are not judged.
+    ``is_data`` is False for dates, bytes and the like, which are not judged; ``is_optional`` where values may be missing.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Column:
     dtype: str = "float64"
     is_target: bool = False
     is_data: bool = True
+    is_optional: bool = False
     in_row_hash: bool = True
     numbers: Numbers = field(default_factory=Numbers)
     words: Words = field(default_factory=Words)
@@ -105,8 +106,10 @@ class Column:
             self._flaw("nan", numbers.nan, "NaN"),
             self._flaw("inf", positive, "Inf"),
             self._flaw("inf", negative, "-Inf"),
-            self._flaw("missing", self.missing, "no value", Severity.ERROR if self.is_target else Severity.WARNING),
         ]
+        if not self.is_optional:
+            severity = Severity.ERROR if self.is_target else Severity.WARNING
+            found.append(self._flaw("missing", self.missing, "no value", severity))
         if self.words.count:
             examples = ", ".join(repr(word[:40]) for word in self.words.examples)
             detail = f"words among the numbers of column {self.name!r}: {examples}"
