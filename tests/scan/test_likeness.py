@@ -235,6 +235,7 @@ def test_rows_in_two_splits_are_named_where_hashes_come_in_the_order_of_rows():
     (pair,) = gathered([train, test], SharedRows).pairs
     assert (pair.path, pair.split, pair.other, pair.other_split) == ("test.csv", "test", "train.csv", "train")
     assert (pair.shared, pair.rows, pair.table_rows, pair.other_rows) == (2, (1, 3), 4, 6)
+    assert pair.rows_of_other == (1, 4)
     assert pair.expected == pytest.approx(4 * 3 / 6)
     assert gathered([test, train], SharedRows).pairs == (pair,)
 

@@ -43,7 +43,8 @@ def test_leaky_pictures_are_named_in_every_wrapping(monkeypatch):
 
 def test_leaky_rows_are_named_by_number(monkeypatch):
     report, bad = found_in("leaky_rows", monkeypatch, target_column="kind")
-    assert bad == {("test.csv", row, "split-leakage") for row in range(20, 24)}
+    both = [("test.csv", row) for row in range(20, 24)] + [("train.csv", row) for row in (3, 14, 15, 41)]
+    assert bad == {(path, row, "split-leakage") for path, row in both}
     assert report.findings[0].severity is Severity.ERROR
 
 

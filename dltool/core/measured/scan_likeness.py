@@ -120,8 +120,8 @@ class EqualRows(Section):
 class SharedRowsPair:
     """Rows that two tables share.
 
-    ``shared`` rows of ``path`` are also in ``other``; ``rows`` are the first of them, empty where only their number is
-    known. ``expected`` is how many chance may put there: as many as rows repeat within ``other``, and three more (Good 1953,
+    ``shared`` rows of ``path`` are also in ``other``; ``rows`` are the first of them, and ``rows_of_other`` where they are
+    there, empty where only their number is known. ``expected`` is how many chance may put there: as many as rows repeat within ``other``, and three more (Good 1953,
     The population frequencies of species; Hanley & Lippman-Hand 1983, If nothing goes wrong, is everything all right?).
     ``spread_bits`` is that of ``RepeatingTable``.
     """
@@ -137,6 +137,7 @@ class SharedRowsPair:
     expected: float
     spread_bits: float | None = None
     rows: tuple[int, ...] = ()
+    rows_of_other: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,11 @@ def of_shared_rows(rule: Rule, pair: SharedRowsPair, *, severity: Severity, advi
             "expected_by_chance": pair.expected,
             "other": pair.other,
             "splits": [split for split in (pair.split, pair.other_split) if split is not None],
-            "samples": members(Sample(path=pair.path, row=row) for row in pair.rows),
+            "samples": members(
+                Sample(path=path, row=row)
+                for path, rows in ((pair.path, pair.rows), (pair.other, pair.rows_of_other))
+                for row in rows
+            ),
         },
         limit={"shared_by_chance": by_chance(pair)},
         advice=(advice,),

@@ -1,7 +1,8 @@
-"""Equal rows: within a table, and in two tables. Rows are told by 64-bit hashes, of which eight million at most are kept."""
+"""Equal rows: within a table, and in two tables. Rows are told by 64-bit hashes, of which four million at most are kept."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from math import expm1, log2
 
@@ -13,7 +14,7 @@ from dltool.scan.collect.layout import split_in_name
 from dltool.scan.gather.names import printable
 from dltool.scan.record import Entry, TableFacts
 
-MOST_HASHES = 8_000_000
+MOST_HASHES = 1 << 22
 """Row hashes in memory; where there are more, only those that end in enough zero bits are kept: the same in every table."""
 
 MOST_ROWS = 10_000
@@ -23,6 +24,7 @@ MOST_GROUPS = 1000
 """Groups of equal rows that a table tells of."""
 
 Hashes = NDArray[np.uint64]
+Places = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,32 +92,39 @@ class Tables:
         if self._kept == 0:
             return ()
         splits = {split: number for number, split in enumerate(dict.fromkeys(table.split for table in self._tables))}
-        number = np.repeat(np.arange(len(self._tables)), [len(kept) for kept in self._hashes])
-        split = np.array([splits[table.split] for table in self._tables])[number]
-        place = np.concatenate([np.arange(len(kept)) for kept in self._hashes])
         hashes = np.concatenate(self._hashes)
+        met_again = _met_again(hashes)
+        number = np.repeat(np.arange(len(self._tables), dtype=np.int32), [len(kept) for kept in self._hashes])[met_again]
+        split = np.array([splits[table.split] for table in self._tables], dtype=np.int32)[number]
+        place = np.concatenate([np.arange(len(kept), dtype=np.int32) for kept in self._hashes])[met_again]
+        hashes = hashes[met_again]
         order = np.lexsort((place, number, split, hashes))
         number, split, place, hashes = number[order], split[order], place[order], hashes[order]
-        new = np.r_[True, hashes[1:] != hashes[:-1]]
+        new = np.r_[True, hashes[1:] != hashes[:-1]][: len(hashes)]
         starts = np.flatnonzero(new)
         run = np.cumsum(new) - 1
         first, last = starts[run], np.r_[starts[1:], len(hashes)][run] - 1
-        partner = number[np.where(split != split[first], first, np.where(split != split[last], last, first))]
-        shared: dict[tuple[int, int], list[int]] = {}
-        apart = np.flatnonzero(partner != number)
-        for one, other, at in zip(number[apart].tolist(), partner[apart].tolist(), place[apart].tolist(), strict=True):
-            shared.setdefault((one, other), []).append(at)
-        return tuple(self._pair(*pair, shared[pair]) for pair in sorted(shared) if self._is_told(pair, shared))
+        partner = np.where(split != split[first], first, np.where(split != split[last], last, first))
+        apart = np.flatnonzero(number[partner] != number)
+        met = number[apart].astype(np.int64) * len(self._tables) + number[partner[apart]]
+        apart = apart[np.argsort(met, kind="stable")]
+        codes, counts = np.unique(met, return_counts=True)
+        ends = np.cumsum(counts)
+        shared = {
+            divmod(int(code), len(self._tables)): (place[apart[end - count : end]], place[partner[apart[end - count : end]]])
+            for code, count, end in zip(codes, counts, ends, strict=True)
+        }
+        return tuple(self._pair(*pair, *shared[pair]) for pair in sorted(shared) if self._is_told(pair, shared))
 
-    def _is_told(self, pair: tuple[int, int], shared: dict[tuple[int, int], list[int]]) -> bool:
+    def _is_told(self, pair: tuple[int, int], shared: Container[tuple[int, int]]) -> bool:
         """Of two splits the one that is not trained on tells; else a pair that was met both ways is the later table's."""
         one, other = ((self._tables[number].split or "").lower().startswith("train") for number in pair)
         if one != other and self._tables[pair[0]].split != self._tables[pair[1]].split:
             return other
         return pair[::-1] not in shared or pair[0] > pair[1]
 
-    def _pair(self, number: int, other: int, places: list[int]) -> SharedRowsPair:
-        table, partner, rows = self._tables[number], self._tables[other], self._rows[number]
+    def _pair(self, number: int, other: int, places: Places, places_there: Places) -> SharedRowsPair:
+        table, partner = self._tables[number], self._tables[other]
         kept_ratio = self._kept / self._seen
         return SharedRowsPair(
             path=table.path,
@@ -128,8 +137,22 @@ class Tables:
             shared=round(len(places) / kept_ratio),
             expected=table.rows * min(1.0, partner.repeated_ratio + 3 / partner.rows),
             spread_bits=table.spread_bits,
-            rows=() if rows is None else tuple(sorted(int(rows[place]) for place in places)[:MOST_ROWS]),
+            rows=self._rows_at(number, places),
+            rows_of_other=self._rows_at(other, places_there),
         )
+
+    def _rows_at(self, number: int, places: Places) -> tuple[int, ...]:
+        rows = self._rows[number]
+        return () if rows is None else tuple(np.unique(rows[places])[:MOST_ROWS].tolist())
+
+
+def _met_again(hashes: Hashes) -> NDArray[np.bool_]:
+    """Which hashes occur more than once."""
+    order = np.argsort(hashes)
+    equal = hashes[order[1:]] == hashes[order[:-1]]
+    again = np.zeros(len(hashes), dtype=bool)
+    again[order[1:][equal]] = again[order[:-1][equal]] = True
+    return again
 
 
 def _repeating(entry: Entry, table: TableFacts) -> RepeatingTable:
