@@ -32,7 +32,7 @@ def inspect_jpeg(data: bytes, settings: InspectSettings) -> Seen:
         return Seen(_facts(header, data), (lie,))
     if settings.tier is Tier.QUICK:
         return Seen(_facts(header, data), (*_ending(data, header, cut=True), *_exif(header)))
-    scans = look_into_scans(data, header, settings)
+    scans = look_into_scans(data, header)
     damaged = any(flaw.severity is Severity.ERROR for flaw in scans.flaws)
     flaws = (*_once(scans.flaws, _ending(data, header, cut=damaged)), *_exif(header))
     image = _facts(header, data, scans.look)

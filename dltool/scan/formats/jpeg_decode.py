@@ -17,8 +17,7 @@ from dltool.scan.formats.jpeg_scan import scan_problem
 from dltool.scan.formats.pillow import reduced_jpeg
 from dltool.scan.optional import optional
 from dltool.scan.picture import Look, Pixels, look
-from dltool.scan.record import Flaw, Tier
-from dltool.scan.settings import InspectSettings
+from dltool.scan.record import Flaw
 
 simplejpeg = optional("simplejpeg")
 
@@ -50,12 +49,12 @@ class Attempt(NamedTuple):
     failure: str | None = None
 
 
-def look_into_scans(data: bytes, header: JpegHeader, settings: InspectSettings) -> Scans:
-    """Decode strictly, at the smallest useful scale (in full at the deep tier), and judge the decoder's warnings."""
+def look_into_scans(data: bytes, header: JpegHeader) -> Scans:
+    """Decode strictly, at the smallest useful scale (every code is read all the same), and judge the decoder's warnings."""
     components = len(header.sampling)
     if header.precision != 8 or header.frame not in DECODED_FRAMES or components not in SPACES:
         return _unsupported(data, header)
-    factor = 1 if settings.tier is Tier.DEEP else reduction(header.width, header.height)
+    factor = reduction(header.width, header.height)
     attempt = _strictly(data, header, factor)
     remarks: tuple[Flaw, ...] = ()
     if attempt.warning and (found := _remark(attempt.warning)) is not None:
