@@ -4,12 +4,12 @@ Run: python benchmarks/label_errors.py (a few seconds). Margin and components we
 seeds 3 to 7. Without planted errors "told" is how many labels of the unchanged set are doubted, rightly or not.
 
     set       planted   found  precision  accuracy
-    digits          0       -   4.0 told     0.978
-    digits        180     67%        92%     0.956
-    digits        900     80%        97%     0.878
-    iris            0       -   0.0 told     0.960
-    iris           15     87%       100%     0.943
-    iris           75     69%        93%     0.861
+    digits          0       -   3.0 told     0.967
+    digits        180     77%        90%     0.949
+    digits        900     88%        96%     0.872
+    iris            0       -   0.0 told     0.967
+    iris           15     87%       100%     0.945
+    iris           75     72%        96%     0.860
 """
 
 from __future__ import annotations

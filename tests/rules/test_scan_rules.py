@@ -258,7 +258,7 @@ def test_border_pixels_are_only_worth_knowing():
         ({"std": 0.0}, False),  # constant: another rule's
         ({"std": 2000.0, "target": True}, False),
         ({"std": 2000.0, "distinct": 2}, False),  # a flag
-        ({"std": 2000.0, "distinct": 100, "dtypes": ("int64",)}, False),  # numbers the rows
+        ({"std": 2000.0, "distinct": 100, "maximum": 99.0}, False),  # numbers the rows
         ({"std": 2000.0, "array": True}, False),
     ],
 )
@@ -316,6 +316,7 @@ def told(rule, *labels, **changes):
         ((0, 1, 11), None, [(11, "warning")]),
         ((3, 17, 90), None, []),  # a few of a catalogue
         ((0, 1, 5, 200), None, []),
+        ((0, 1, 2, 4, 255), None, [(255, "warning")]),  # a class is missing as well
     ],
 )
 def test_labels_out_of_range(labels, outputs, odd_ones):

@@ -135,5 +135,5 @@ def plain_table(titles: Sequence[str], *, left: int = 1, gap: int = 2) -> Table:
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=QUIET_STYLE)
     for index, title in enumerate(titles):
         style = "cyan" if index == 0 else ""
-        table.add_column(title, justify="left" if index < left else "right", no_wrap=True, style=style, overflow="ellipsis")
+        table.add_column(title, justify="left" if index < left else "right", style=style, overflow="fold")
     return table

@@ -51,16 +51,25 @@ def block_of(labels: Sequence[int]) -> Block:
     rest = tuple(label for label in labels if label >= 0)
     counts = len(rest) >= 2 and rest[0] <= 1
     below = negative if counts and len(negative) == 1 and -negative[0] != rest[-1] else ()
-    far = len(rest) >= 3 and counts and rest[-1] >= max(rest[-2] + 10, 2 * rest[-2]) and _gapless(rest[:-1])
+    far = len(rest) >= 3 and counts and rest[-1] >= max(rest[-2] + 10, 2 * rest[-2]) and _is_dense(rest[:-1])
     beyond = rest[-1:] if far else ()
     classes = tuple(label for label in labels if label not in {*below, *beyond})
     return Block(classes=classes, below=below, beyond=beyond)
 
 
 def training_counts(table: ClassTable) -> list[tuple[str, int]]:
-    """(class, samples) in the split that is trained on, or in all where there is none."""
+    """(class, samples) in the split that is trained on, or in all where there is none; stray labels left out."""
     split = train_split(table)
-    return [(each.label, each.samples if split is None else each.splits.get(split, 0)) for each in table.classes]
+    labels = whole_numbers(table)
+    stray: set[str] = set()
+    if labels:
+        block = block_of(labels)
+        stray = {each.label for each in labelled(table, (*block.below, *block.beyond, IGNORED))}
+    return [
+        (each.label, each.samples if split is None else each.splits.get(split, 0))
+        for each in table.classes
+        if each.label not in stray
+    ]
 
 
 def train_split(table: ClassTable) -> str | None:
@@ -88,5 +97,6 @@ def labelled(table: ClassTable, labels: Sequence[int]) -> list[ClassCount]:
     return [each for each in table.classes if int(float(each.label)) in wanted]
 
 
-def _gapless(labels: Sequence[int]) -> bool:
-    return labels[-1] - labels[0] + 1 == len(labels)
+def _is_dense(labels: Sequence[int]) -> bool:
+    """Whether at most a third of the numbers is missing."""
+    return 2 * (labels[-1] - labels[0] + 1) <= 3 * len(labels)

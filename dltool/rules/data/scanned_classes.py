@@ -50,7 +50,7 @@ def unseen_in_training(rule: Rule, table: ClassTable) -> Iterator[Finding]:
         if lacking:
             samples = [sample for each in table.classes if each.label in lacking for sample in each.examples]
             yield rule.finding(
-                f"{len(lacking)} classes of split {split} have no sample in {train}: {listed(lacking)}",
+                f"split {train} has no sample of {_classes(lacking)} that split {split} has: {listed(lacking)}",
                 where=Where(phase="input", key=f"{split} only"),
                 evidence={"kind": "split", "split": split, "missing": lacking, "samples": members(samples)},
                 limit={"samples_per_class": 1},
@@ -58,7 +58,7 @@ def unseen_in_training(rule: Rule, table: ClassTable) -> Iterator[Finding]:
             )
         if unchecked and any(here.values()):
             yield rule.finding(
-                f"{len(unchecked)} classes of {train} have no sample in split {split}: {listed(unchecked)}",
+                f"split {split} has no sample of {_classes(unchecked)} that split {train} has: {listed(unchecked)}",
                 severity=Severity.INFO,
                 where=Where(phase="input", key=f"{split} lacks"),
                 evidence={"kind": "split", "split": split, "missing": unchecked},
@@ -77,7 +77,7 @@ def tiny(rule: Rule, table: ClassTable, limits: Mapping[str, float]) -> Iterator
     if few:
         samples = [sample for each in table.classes if each.label in few for sample in each.examples]
         yield rule.finding(
-            f"{len(few)} classes have fewer than {limits['tiny']:.0f} samples, where half of the classes have {usual:,.0f} "
+            f"fewer than {limits['tiny']:.0f} samples in {_classes(few)}, where half of the classes have {usual:,.0f} "
             f"or more: {listed(few)}",
             where=Where(phase="input", key="tiny classes"),
             evidence={
@@ -103,11 +103,15 @@ def absent_from_batches(rule: Rule, table: ClassTable, limits: Mapping[str, floa
     if rare and usual <= limits["usual"]:
         worst = max(rare, key=lambda label: rare[label])
         yield rule.finding(
-            f"batches of {batch:,} lack class {worst} in {rare[worst]:.1%} of the cases; {len(rare)} classes are absent "
-            f"from {limits['absent']:.0%} or more of the batches: {listed(list(rare))}",
+            f"batches of {batch:,} lack class {worst} in {rare[worst]:.1%} of the cases; absent "
+            f"from {limits['absent']:.0%} or more of them: {listed(list(rare))}",
             severity=Severity.INFO,
             where=Where(phase="input", key="classes in batches"),
             evidence={"kind": "batch", "batch_size": batch, "absent_ratio": rare, "usual_ratio": usual},
             limit=dict(limits),
             advice=("sample the rare classes more often (WeightedRandomSampler)", "take larger batches"),
         )
+
+
+def _classes(labels: list[str]) -> str:
+    return "1 class" if len(labels) == 1 else f"{len(labels)} classes"

@@ -121,10 +121,14 @@ class UnnormalisedInput(Rule):
 
 def _is_measure(feature: Feature) -> bool:
     """Whether a column is a quantity: it varies, is no flag and does not merely number the rows."""
-    numbers_rows = feature.distinct == feature.rows and all("int" in dtype for dtype in feature.dtypes)
+    numbers_rows = feature.distinct == feature.rows and _span(feature) == feature.rows - 1
     flag = feature.distinct is not None and feature.distinct <= 2
     varies = feature.std is not None and not feature.std <= 0.0
     return varies and not feature.target and not flag and not numbers_rows
+
+
+def _span(feature: Feature) -> float:
+    return math.nan if feature.minimum is None or feature.maximum is None else feature.maximum - feature.minimum
 
 
 def _starts_with_norm(measured: Measurements) -> bool:

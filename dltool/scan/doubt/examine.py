@@ -76,7 +76,7 @@ def doubted_rows(entry: Entry) -> SuspectedLabels:
 
 
 def doubted(features: NDArray[np.float64], names: Sequence[str], places: Sequence[Place]) -> SuspectedLabels:
-    """Cross-validate both models, take the better one, and doubt the labels by it.
+    """Cross-validate both models, and doubt the labels by the mean of what they say (better than either on all sets tried).
 
     Args:
         features: (n, d).
@@ -91,12 +91,11 @@ def doubted(features: NDArray[np.float64], names: Sequence[str], places: Sequenc
     number = {label: i for i, label in enumerate(known)}
     labels = np.array([number[names[i]] for i in kept])
     fold_of = folds(labels, FOLDS)
-    guesses = {name: held_out(model, features[kept], labels, fold_of) for name, model in MODELS.items()}
-    accuracies = {name: float((guess.argmax(axis=1) == labels).mean()) for name, guess in guesses.items()}
-    best = max(accuracies, key=lambda name: accuracies[name])
+    guess = np.mean([held_out(model, features[kept], labels, fold_of) for model in MODELS.values()], axis=0)
+    accuracy = float((guess.argmax(axis=1) == labels).mean())
     majority = float(np.bincount(labels).max() / len(labels))
-    skilled = accuracies[best] - majority >= LEAST_SKILL * (1.0 - majority)
-    found = doubts(guesses[best], labels)
+    skilled = accuracy - majority >= LEAST_SKILL * (1.0 - majority)
+    found = doubts(guess, labels)
     suspects = [
         SuspectedLabel(
             path=places[kept[i]].path,
@@ -104,21 +103,21 @@ def doubted(features: NDArray[np.float64], names: Sequence[str], places: Sequenc
             row=places[kept[i]].row,
             label=known[labels[i]],
             suggested=known[other],
-            probability=float(guesses[best][i, labels[i]]),
-            suggested_probability=float(guesses[best][i, other]),
+            probability=float(guess[i, labels[i]]),
+            suggested_probability=float(guess[i, other]),
         )
         for i, other in zip(found.samples.tolist(), found.suggested.tolist(), strict=True)
-        if guesses[best][i, other] - guesses[best][i, labels[i]] >= LEAST_MARGIN
+        if guess[i, other] - guess[i, labels[i]] >= LEAST_MARGIN
     ]
     return SuspectedLabels(
         samples=len(kept),
         classes=len(known),
         folds=FOLDS,
-        model=best,
-        accuracy_ratio=accuracies[best],
+        model=" and ".join(MODELS),
+        accuracy_ratio=accuracy,
         majority_ratio=majority,
         suspects=tuple(suspects) if skilled else (),
-        reason_not_told=None if skilled else f"the light model is right in only {accuracies[best]:.0%} of the cases",
+        reason_not_told=None if skilled else f"the light model is right in only {accuracy:.0%} of the cases",
     )
 
 
