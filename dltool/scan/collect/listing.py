@@ -92,7 +92,10 @@ class Listing:
                 if spot.stamp is None or name.endswith(TARS):
                     yield from self._of(spot, by)
                 else:  # nearly all files of nearly all sets
-                    yield Listed(self._item(name, spot.path, by), spot.stamp, None)
+                    digest = None if self.digest_of is None else self.digest_of(name)
+                    item = Item(self._next, name, spot.path, None, None, by.label, by.split, digest)
+                    self._next += 1
+                    yield Listed(item, spot.stamp, None)
 
     def _of_manifest(self) -> Iterator[Listed]:
         for at, line in enumerate(manifest_lines(Path(self.target.root) / self.target.pattern)):

@@ -79,7 +79,7 @@ class _Level:
     """A folder that is being walked: what is left of its names, last first, and who it is."""
 
     prefix: str
-    path: str
+    base: str
     names: list[str]
     folders: set[str]
     identity: tuple[int, int]
@@ -101,7 +101,7 @@ class _Walk:
                 ahead.pop()
                 continue
             name = level.names.pop()
-            inner, path = f"{level.prefix}{name}", os.path.join(level.path, name)  # noqa: PTH118
+            inner, path = level.prefix + name, level.base + name
             if name in level.folders:
                 yield from self._enter(inner, path, ahead, linked=False)
                 continue
@@ -148,7 +148,7 @@ class _Walk:
                     folders.add(name)
                 names.append(name)
         names.sort(reverse=True)
-        return _Level(prefix, path, names, folders, identity)
+        return _Level(prefix, os.path.join(path, ""), names, folders, identity)  # noqa: PTH118
 
 
 def _unreachable(path: str, error: OSError) -> Flaw:
