@@ -56,7 +56,7 @@ class Labels:
             for label, count in table.labels:
                 self._of_rows.add(printable(label), split, count, None)
         elif item.label is not None and is_sample(entry):
-            self._of_files.add(printable(item.label), split, 1, Sample(path=printable(item.name)))
+            self._of_files.add(printable(item.label), split, 1, item.name)
 
     def sections(self) -> Iterator[Section]:
         """A ``ClassTable`` of whichever source labels more samples; nothing where nothing is labelled."""
@@ -77,15 +77,15 @@ class _Tally:
         self._examples: dict[str, list[Sample]] = {}
         self._overflowed = False
 
-    def add(self, label: str, split: str, count: int, sample: Sample | None) -> None:
+    def add(self, label: str, split: str, count: int, name: str | None) -> None:
         self.samples += count
         self._splits[split] += count
         if self._overflowed:
             return
         self._counts.setdefault(label, Counter())[split] += count
         examples = self._examples.setdefault(label, [])
-        if sample is not None and len(examples) <= EXAMPLES:
-            examples.append(sample)
+        if name is not None and len(examples) <= EXAMPLES:
+            examples.append(Sample(path=printable(name)))
         if len(self._counts) > MOST_LABELS:
             self._overflowed = True
             self._examples.clear()

@@ -14,7 +14,7 @@ def printable(name: str) -> str:
     >>> printable("cat/\udcff.jpg")
     'cat/\\udcff.jpg'
     """
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def holds_masks(name: str) -> bool:
