@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,11 +68,19 @@ def records_of(text: str, delimiter: str, width: int | None = None) -> list[tupl
 
     ``width`` is how many cells a record should have: one that spans lines and has another number of cells has lost a quote.
     """
+    with long_cells():
+        try:
+            return _strictly(text, delimiter, width)
+        except csv.Error:
+            return list(_line_by_line(text, delimiter, width))
+
+
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Let Python's csv module read cells of more than 128 KiB, such as documents."""
     limit = csv.field_size_limit(LONGEST_CELL)
     try:
-        return _strictly(text, delimiter, width)
-    except csv.Error:
-        return list(_line_by_line(text, delimiter, width))
+        yield
     finally:
         csv.field_size_limit(limit)
 

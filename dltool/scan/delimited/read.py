@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -9,7 +10,7 @@ from itertools import islice
 from dltool.core.delimited import SNIFFED_LINES, looks_like_header, sniff_delimiter
 from dltool.core.finding import Severity
 from dltool.scan.delimited.cells import Kind, first_kind
-from dltool.scan.delimited.exact import read_exactly, records_of
+from dltool.scan.delimited.exact import long_cells, read_exactly, records_of
 from dltool.scan.delimited.fast import FastReader
 from dltool.scan.delimited.faults import Faults
 from dltool.scan.delimited.structure import (
@@ -25,6 +26,8 @@ from dltool.scan.tables.block import Block
 
 FIRST_RECORDS = 1000
 """Records that say what columns hold."""
+AGREE = 0.9
+"""Where so many of the first rows have another width than the first line, it is that line that is odd."""
 HEAD_BYTES = 1 << 20
 SMALLEST_FAST_BYTES = 1 << 17
 """Trouble in a block is searched by halves of it down to this size, and there record by record."""
@@ -132,18 +135,33 @@ def layout_of(data: bytes, wanted: set[str], faults: Faults) -> Layout | None:
     lines = list(islice((line for line in head.splitlines(keepends=True) if line.strip()), SNIFFED_LINES))
     if not lines:
         return None
-    delimiter = sniff_delimiter(lines)
+    with long_cells():
+        delimiter = sniff_delimiter(lines)
     records = [(line, cells) for line, cells in records_of(head, delimiter) if isinstance(cells, list)][: FIRST_RECORDS + 1]
     if not records:
         return None
     rows = [cells for _, cells in records]
     has_header = looks_like_header(rows[:2], wanted)
     names = [cell.strip() for cell in rows[0]] if has_header else [str(at) for at in range(len(rows[0]))]
-    body = [row for row in rows[1 if has_header else 0 :] if len(row) == len(names)]
+    body = rows[1:] if has_header else rows
+    if has_header:
+        names = _fitting(names, body, faults, records[0][0] + 1)
+    body = [row for row in body if len(row) == len(names)]
     kinds = [first_kind(texts) for texts in zip(*body, strict=True)] if body else [Kind.MIXED] * len(names)
     header_lines = _lines_before_second(records, head) if has_header else 0
     _note_names(names, has_header=has_header, faults=faults, line=records[0][0] + 1)
     return Layout(delimiter, names, has_header, kinds, header_lines)
+
+
+def _fitting(names: list[str], body: list[list[str]], faults: Faults, line: int) -> list[str]:
+    """Names for rows that agree among themselves and not with the first line: R leaves the name of its row names out."""
+    widths = Counter(map(len, body)).most_common(1)
+    if not widths or widths[0][0] == len(names) or widths[0][1] < AGREE * len(body):
+        return names
+    width = widths[0][0]
+    detail = f"the first line has {len(names)} cells, the rows have {width}"
+    faults.add("header-width", detail, rule="format-mismatch", line=line, severity=Severity.WARNING)
+    return ["", *names] if width == len(names) + 1 else [str(at) for at in range(width)]
 
 
 def _lines_before_second(records: list[tuple[int, list[str]]], head: str) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dltool.core.finding import Severity
 from dltool.scan.record import ColumnFacts, Flaw
 from dltool.scan.tables.block import ABSENT, Block, Cells
+from dltool.scan.tables.extremes import names_things
 from dltool.scan.tables.numbers import Numbers, Spots
 from dltool.scan.tables.words import Words
 
@@ -93,7 +94,7 @@ class Column:
             mean=numbers.mean if numbers.count and math.isfinite(numbers.mean) else None,
             std=numbers.std if numbers.count and math.isfinite(numbers.square_sum) else None,
             median=None if shape is None else shape.median,
-            extremes=() if self.is_target else extremes,
+            extremes=() if self.is_target or (shape is not None and shape.whole and names_things(self.name)) else extremes,
         )
 
     def flaws(self) -> list[Flaw]:

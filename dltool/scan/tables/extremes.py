@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ TAIL = 100
 """Values next to them that say how the tail falls off."""
 KEPT = MOST + TAIL + 1
 LEAST_TAIL = 8
+LEAST_COUNT = 30
+"""Values from which on the fall of a tail can be judged."""
 SHARE = 0.01
 """Extremes are at most this share of the values (one at least): Barnett & Lewis 1994 call them contaminants of a sample."""
 
@@ -25,12 +28,20 @@ LEAST_SCORE = 10.0
 """In robust standard deviations. Iglewicz & Hoaglin 1993 label from 3.5 on, which accuses every lognormal column."""
 LEAST_RATIO = 3.0
 """A farthest value of a clean column is rarely three times as far out as the next: see benchmarks/README, real tables."""
-LEAST_LOG_P = -8.0 * math.log(10.0)
-"""A gap must be less probable than 1e-8 under the tail that follows it: a table has thousands of places to look at."""
+LEAST_LOG_P = -5.0 * math.log(10.0)
+"""A gap must be less probable than 1e-5 under the tail that follows it: of 13,340 columns of 997 published tables (R's data
+sets, statsmodels', scikit-learn's) this calls a value of one extreme that is merely large."""
 ORDERS_OF_MAGNITUDE = 1000.0
 """A jump that is told in short columns too, and among codes, where tails cannot be fitted."""
+BEYOND_MEDIAN = 10.0
+"""Such a jump must lead to so many times the median: a sequence that has converged has next to no spread."""
 FEW_DISTINCT = 50
 """Whole numbers of so few values are codes of categories or counts."""
+NAMING = re.compile(
+    r"^$|^unnamed|(?:^|[\W_])(?:id|ids|idx|index|identifier|uuid|guid|key|code|zip|zipcode|postcode|phone|rownames?)(?:[\W_]|$)"
+    r"|(?-i:[a-z]I[Dd]$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,11 @@ def shape_of(sample: NDArray[np.float64], count: int, distinct: int, *, whole: b
     return Shape(count, median, spread, lower, upper, whole, distinct)
 
 
+def names_things(name: str) -> bool:
+    """Whether a column of whole numbers of this name tells things apart: its numbers are no amounts."""
+    return NAMING.search(name) is not None
+
+
 def is_marker(value: float) -> bool:
     """Whether a value is one of those that stand for "no value" by custom: -9, -99, 999, -9999 and so on."""
     size = abs(value)
@@ -123,7 +139,7 @@ def _beyond_gap(distances: NDArray[np.float64], shape: Shape) -> int:
     the ratio of an exponential to the mean of m has survival (1 + t/m)^-m. This is the inward test for "dragon kings" of
     Wheatley & Sornette 2015 (arXiv:1507.08689).
     """
-    most = min(MOST, max(1, int(shape.count * SHARE)), len(distances) - LEAST_TAIL)
+    most = min(MOST, max(1, int(shape.count * SHARE)), len(distances) - 2)
     if most < 1:
         return 0
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -143,11 +159,11 @@ def _is_jump(distances: NDArray[np.float64], number: int, ratio: float, shape: S
     if ratio < ORDERS_OF_MAGNITUDE:
         return False
     rest = float(distances[number]) / shape.spread
-    return ratio >= max(rest, 1.0) ** 2
+    return ratio >= max(rest, 1.0) ** 2 and float(distances[number - 1]) >= BEYOND_MEDIAN * abs(shape.median)
 
 
 def _is_unlike_tail(spacings: NDArray[np.float64], number: int, shape: Shape) -> bool:
-    if shape.whole and shape.distinct <= FEW_DISTINCT:
+    if shape.count < LEAST_COUNT or (shape.whole and shape.distinct <= FEW_DISTINCT):
         return False
     length = min(TAIL, len(spacings) - number, max(LEAST_TAIL, shape.count // 20))
     if length < LEAST_TAIL:
