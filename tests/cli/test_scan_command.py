@@ -66,7 +66,7 @@ def test_names_that_are_no_utf8_reach_every_output(table, tmp_path, capsysbinary
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["scan"], "Missing argument 'PATH'"),
+        (["scan"], "Missing argument 'PATH"),
         (["scan", "nowhere"], "nowhere does not exist"),
         (["scan", "FOLDER/empty"], "there is nothing to scan"),
         (["scan", "FOLDER/none/*.png"], "is not a folder"),
