@@ -44,6 +44,7 @@ THIRD_PARTY = {
     "specs.factory_trial": {"torch"},
     "specs.target": {"torch"},
     "diagnostics": {"torch", "numpy"},
+    "diagnostics.scan.picture_probe": {"PIL"},
     "reporters": set(),
     "reporters.table": {"rich"},
     "cli": {"typer"},

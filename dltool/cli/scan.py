@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
+from dltool.cli.project import allowed_imports
 from dltool.cli.running import running
 from dltool.cli.scan_progress import scan_progress_on_stderr
 from dltool.cli.signals import signals_wait
+from dltool.diagnostics.scan.kind import kind_of
 
 PathOrTarget = Annotated[
     str,
     typer.Argument(
-        metavar="PATH",
+        metavar="PATH-OR-TARGET",
         show_default=False,
-        help="A folder, a file, a glob in quotes, or a manifest (csv or jsonl of path and label); with --merge, a report.",
+        help="A folder, a file, a glob in quotes, a manifest (csv or jsonl of path and label), SPEC.yaml or "
+        "file.py:factory; with --merge, a report.",
     ),
 ]
-More = Annotated[list[str] | None, typer.Argument(metavar="REPORT", show_default=False, help="With --merge: more reports.")]
+More = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE|REPORT", show_default=False, help="Of a spec: set a value; with --merge: more reports."
+    ),
+]
+Probe = Annotated[
+    bool, typer.Option("--probe", help="Pass every sample through the model (or a small net): which give NaN or Inf?")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="Signatures, sizes, end marks, checksums and equal files only.")]
 Deep = Annotated[bool, typer.Option("--deep", help="Decode every frame in full, and ask a second decoder.")]
 TargetColumn = Annotated[
@@ -78,6 +90,7 @@ def scan(
     *,
     quick: Quick = False,
     deep: Deep = False,
+    probe: Probe = False,
     target_column: TargetColumn = None,
     hidden: Hidden = False,
     workers: Workers = None,
@@ -93,6 +106,8 @@ def scan(
     quarantine: QuarantineDir = None,
     link: Link = False,
     move: Move = False,
+    seed: opt.Seed = None,
+    allow_import: opt.AllowImport = None,
     timeout: opt.Timeout = None,
     form: opt.ReportFormat = opt.Format.TABLE,
     output: opt.OutputFile = None,
@@ -103,11 +118,11 @@ def scan(
     verbose: opt.Verbose = False,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
 ) -> None:
-    """Look into every sample of PATH, and name those that are corrupt or suspicious."""
+    """Look into every sample of a data set, and name those that are corrupt or suspicious."""
     result = Output(
         form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
     )
-    _check(more=more, merge=merge, quick=quick, deep=deep, link=link, move=move)
+    _check(target, more=more, merge=merge, quick=quick, deep=deep, link=link, move=move)
     with signals_wait():
         from dltool.diagnostics.scan.options import ScanOptions
         from dltool.diagnostics.scan.run import run as run_scan
@@ -132,6 +147,10 @@ def scan(
         bad_samples=bad_samples,
         quarantine=quarantine,
         quarantine_way=way,
+        overrides=() if merge else tuple(more or ()),
+        allow_import=(*(allow_import or ()), *allowed_imports(Path.cwd())),
+        seed=seed,
+        probe=probe,
         timeout_s=timeout,
         select=tuple(opt.split_names(select or [])),
         ignore=tuple(opt.split_names(ignore or [])),
@@ -143,10 +162,10 @@ def scan(
     raise typer.Exit(emit(report, result))
 
 
-def _check(*, more: list[str] | None, merge: bool, quick: bool, deep: bool, link: bool, move: bool) -> None:
+def _check(target: str, *, more: list[str] | None, merge: bool, quick: bool, deep: bool, link: bool, move: bool) -> None:
     if quick and deep:
         raise typer.BadParameter("--quick and --deep contradict each other")
     if link and move:
         raise typer.BadParameter("--link and --move contradict each other")
-    if more and not merge:
+    if more and not merge and kind_of(target) == "path":
         raise typer.BadParameter(f"{more[0]}: a scan takes one path; quote a glob, so that the shell does not expand it")

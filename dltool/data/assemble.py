@@ -257,6 +257,8 @@ def _batches(part: _Part, inputs: Inputs, normalizer: Normalizer | None, options
         normalizer=normalizer,
         padding=(options.padding or Padding()) if inputs.variable else None,
         ignored=options.wanted.ignored,
+        path=part.table.path,
+        rows=part.table.rows,
         target_length=options.padding.length if options.padding is not None and options.wanted.loss != "ctc" else None,
     )
     size = len(samples) if options.batch_size == "full" else min(options.batch_size, len(samples))

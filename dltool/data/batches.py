@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dltool.data.augment import Augmentation, add_noise, change_pixels
@@ -25,7 +27,8 @@ class Samples:
 
     ``inputs`` is a tensor (N, ...), a list of N sequences, or image files. ``normalizer`` and ``padding`` are applied to
     every batch; None where the inputs are normalised already, or of one length. Targets of unequal length are filled up
-    with the label ``ignored`` to ``target_length``, or to the longest of the batch.
+    with the label ``ignored`` to ``target_length``, or to the longest of the batch. ``path`` and ``rows`` say where in which
+    source the samples stand.
     """
 
     inputs: Tensor | list[Tensor] | ImageFiles
@@ -34,9 +37,17 @@ class Samples:
     padding: Padding | None = None
     ignored: int = -100
     target_length: int | None = None
+    path: str = ""
+    rows: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def place(self, index: int) -> tuple[str, int | None]:
+        """The file of a sample, and its row there where it is not a file of its own."""
+        if isinstance(self.inputs, ImageFiles):
+            return str(self.inputs.path(index)), None
+        return self.path, index if self.rows is None else int(self.rows[index])
 
     @property
     def gathered_at_once(self) -> bool:
@@ -118,6 +129,12 @@ class Batches:
     def fixed(self, limit: int | None = None, batch_size: int | None = None) -> Iterator[Batch]:
         """The same samples in the same order at every call, never augmented; a lower limit gives the first of a higher."""
         yield from self._deliver(self._order(Stream.FIXED)[:limit], batch_size or self._batch_size)
+
+    def in_order(self) -> Iterator[tuple[list[tuple[str, int | None]], Batch]]:
+        """Every sample once, in the order of the source, never augmented; with the file (and row) of each."""
+        for part in _cut(torch.arange(len(self._samples)), self._batch_size):
+            inputs, targets = self._samples.take(part)
+            yield [self._samples.place(index) for index in part.tolist()], self._finished(inputs, targets)
 
     def _order(self, stream: Stream, *position: int) -> Tensor:
         return torch.randperm(len(self._samples), generator=torch_generator(self._seed, stream, *position))

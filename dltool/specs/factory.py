@@ -63,17 +63,25 @@ def call_factory(target: str, seed: int, width: int | None = None) -> FactoryRes
     Raises:
         TargetError: a file, module or function that is not there, code that raises, or a result of the wrong form.
     """
+    return _checked(call_code(target, seed, width), target)
+
+
+def call_code(target: str, seed: int, width: int | None = None) -> Any:
+    """As ``call_factory``, with whatever the factory returns.
+
+    Raises:
+        TargetError: a file, module or function that is not there, or code that raises.
+    """
     place, _, name = target.rpartition(":")
     with rng.seeded(seed, torch.device("cpu")):
         factory = _factory(place, name, target)
         arguments = {} if width is None else _width(factory, target, width)
         try:
-            result = factory(**arguments)
+            return factory(**arguments)
         except UserError:
             raise
         except (Exception, SystemExit) as error:
-            raise explain(_plain(error), f"calling {target}") from error
-    return _checked(result, target)
+            raise explain(plain_error(error), f"calling {target}") from error
 
 
 def _width(factory: Callable[..., Any], target: str, width: int) -> dict[str, int]:
@@ -165,10 +173,10 @@ def _import_failure(error: BaseException, place: str) -> UserError:
     if isinstance(error, SyntaxError):
         where = Location(file=error.filename or place, line=error.lineno, column=error.offset)
         return TargetError(Problem(message=f"{type(error).__name__}: {error.msg}", location=where))
-    return explain(_plain(error), f"importing {place}")
+    return explain(plain_error(error), f"importing {place}")
 
 
-def _plain(error: BaseException) -> Exception:
+def plain_error(error: BaseException) -> Exception:
     """``sys.exit`` in the user's code, as an error that can be told."""
     if isinstance(error, Exception):
         return error

@@ -48,7 +48,7 @@ def tried_criterion(
     with _as_in_a_step(model, criterion, device):
         output = _output(model, given_input)
         if criterion is None:
-            criterion = _guessed(output, target, assumptions)
+            criterion = guessed_criterion(output, target, assumptions)
         else:
             _try(criterion, output, target)
     return criterion, transform(output, torch.detach), target
@@ -112,7 +112,13 @@ def _try(criterion: SumCriterion, output: Nested, target: Nested) -> None:
         raise explain(error, "computing the loss of a batch") from error
 
 
-def _guessed(output: Nested, target: Nested, assumptions: list[str]) -> SumCriterion:
+def guessed_criterion(output: Nested, target: Nested, assumptions: list[str]) -> SumCriterion:
+    """The loss that suits output and target, noted among the assumptions.
+
+    Raises:
+        TargetError: the target is that of a single sample.
+        MisfitError: output and target do not go together.
+    """
     if isinstance(target, torch.Tensor) and target.dim() == 0:
         raise TargetError(
             Problem(message="`batches` gives single samples", expected="batches of them, as a DataLoader makes")

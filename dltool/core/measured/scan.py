@@ -193,6 +193,8 @@ class ConstantImage:
     brightness: float
     span: float
     mask: bool = False
+    row: int | None = None
+    """Its place in a dataset that ``path`` names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,6 +342,8 @@ class ClassTable(Section):
     not_numbers: tuple[ClassCount, ...] = ()
     outputs: int | None = None
     batch_size: int | None = None
+    head: str | None = None
+    """The module of the model that makes the scores, where one was tried."""
 
 
 @dataclass(frozen=True, kw_only=True)

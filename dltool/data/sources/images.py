@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def read_images(path: Path, *, size: tuple[int, int] | None = None, channels: in
         message = f"{len(empty)} class folders of {path} hold no image: {examples(empty)}"
         raise DataError(Problem(message=message, key="path", expected="files ending in " + ", ".join(sorted(SUFFIXES))))
     paths = [image for images in files.values() for image in images]
-    shape = (channels, *(size or _size_of(paths[0])))
+    shape = (channels, *(size or _first_size(paths)))
     return Table(
         path=str(path),
         inputs=ImageFiles(paths, shape),
@@ -49,6 +50,18 @@ def read_images(path: Path, *, size: tuple[int, int] | None = None, channels: in
 def _images_in(folder: Path) -> list[Path]:
     found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
     return sorted(file for file in found if file.is_file())
+
+
+def _first_size(paths: Sequence[Path]) -> tuple[int, int]:
+    """Height and width of the first image that can be opened: damaged ones may be left out later, or are told then."""
+    problem: DataError | None = None
+    for path in paths:
+        try:
+            return _size_of(path)
+        except DataError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
 
 
 def _size_of(path: Path) -> tuple[int, int]:

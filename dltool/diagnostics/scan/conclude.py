@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dltool.core.measured.scan import BadSamples, ScanFacts
 from dltool.core.measurements import Measurements, Section
@@ -21,12 +21,21 @@ IGNORED_HERE = "ignored on the command line"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """What the report says besides its sections. ``lines``: in which order a manifest named the samples."""
+    """What the report says besides its sections.
+
+    ``lines``: in which order a manifest named the samples. ``ignored`` rules (with the reason) and ``thresholds`` are a
+    spec's own; ``torch`` is its version where it was used.
+    """
 
     target: str
     started_s: float
     assumptions: tuple[str, ...] = ()
     lines: Mapping[str, int] | None = None
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    torch: str | None = None
+    spec_sha256: str | None = None
 
 
 def check_selection(options: ScanOptions) -> None:
@@ -46,7 +55,8 @@ def conclude(sections: Iterable[Section], options: ScanOptions, outlets: Outlets
     """
     gathered = list(sections)
     measured = Measurements(gathered)
-    findings, checks = judge(measured, select=options.select, ignore=dict.fromkeys(options.ignore, IGNORED_HERE))
+    ignored = dict(about.ignored) | dict.fromkeys(options.ignore, IGNORED_HERE)
+    findings, checks = judge(measured, select=options.select, ignore=ignored, thresholds=about.thresholds)
     bad = in_order(bad_samples(findings), about.lines)
     outlets.write(findings, bad)
     stopped = measured[ScanFacts].stopped
@@ -54,10 +64,10 @@ def conclude(sections: Iterable[Section], options: ScanOptions, outlets: Outlets
         command=COMMAND,
         target=about.target,
         run=RunInfo(
-            seed=0,
-            torch=None,
-            device=None,
-            spec_sha256=None,
+            seed=about.seed,
+            torch=about.torch,
+            device=None if about.torch is None else "cpu",
+            spec_sha256=about.spec_sha256,
             seconds=round(time.perf_counter() - about.started_s, 3),
             deterministic=True,
             interrupted=stopped == "interrupted",

@@ -23,15 +23,15 @@ def kind_of(target: str) -> Kind:
     return "path"
 
 
-def refuse_path_options(kind: Kind, given: dict[str, bool]) -> None:
-    """Options that ask of files what only files on disk can answer.
+def refuse_options(kind: Kind, given: dict[str, bool]) -> None:
+    """Options that mean nothing for this kind of target.
 
     Raises:
         UserError: all of them that were given.
     """
-    what = "a spec" if kind == "spec" else "code"
+    what = {"path": "data on disk", "spec": "a spec", "code": "code"}[kind]
     problems = [
-        Problem(message=f"is for files and folders, not for {what}", key=option) for option, asked in given.items() if asked
+        Problem(message=f"means nothing for a scan of {what}", key=option) for option, asked in given.items() if asked
     ]
     if problems:
         raise UserError(*problems)

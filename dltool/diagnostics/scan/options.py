@@ -30,6 +30,10 @@ class ScanOptions:
         verify_manifest: a manifest that the samples must agree with.
         bad_samples: write the bad samples there, in the form that ``data.exclude`` of a spec reads.
         quarantine: put the bad samples into this folder, by ``quarantine_way``.
+        overrides: of a spec's values.
+        allow_import: packages that ``_target_`` in a spec may run code from.
+        seed: in place of the spec's; a factory's is 0.
+        probe: pass every sample through the target's model, or a small net where it has none.
     """
 
     tier: Literal["quick", "normal", "deep"] = "normal"
@@ -47,6 +51,10 @@ class ScanOptions:
     bad_samples: str | None = None
     quarantine: str | None = None
     quarantine_way: Literal["copy", "link", "move"] = "copy"
+    overrides: tuple[str, ...] = ()
+    allow_import: tuple[str, ...] = ()
+    seed: int | None = None
+    probe: bool = False
     timeout_s: float | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()

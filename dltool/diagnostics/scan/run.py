@@ -13,12 +13,14 @@ from contextlib import closing
 from pathlib import Path
 
 from dltool.core.errors import DataError, Problem, UserError
+from dltool.core.finding import Severity
 from dltool.core.measured.scan_run import LeftOut, ManifestCheck, ShardRecords
 from dltool.core.measurements import Section
 from dltool.core.report import Report
 from dltool.diagnostics.scan.conclude import Conclusion, check_selection, conclude
 from dltool.diagnostics.scan.examine import Ticker, examined, open_ledger
 from dltool.diagnostics.scan.gather import Gathering, added_up, left_out_files
+from dltool.diagnostics.scan.kind import Kind, kind_of, refuse_options
 from dltool.diagnostics.scan.merge import merge
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
@@ -41,7 +43,7 @@ AFTER_ALL = "\U0010ffff"
 
 
 def run(target: str, options: ScanOptions) -> Report:
-    """Scan ``target``, a folder, file, glob or manifest, and report; with ``options.merge`` put reports of shards together.
+    """Scan ``target``: a folder, file, glob, manifest, spec or factory; with ``options.merge`` put reports together.
 
     Raises:
         UserError: nothing to scan, a selector that means nothing, options that contradict each other, or a file that
@@ -52,12 +54,20 @@ def run(target: str, options: ScanOptions) -> Report:
     _refuse_contradictions(options)
     if options.merge:
         return merge(options.merge, options, started_s)
+    kind = kind_of(target)
+    if kind != "path":
+        return _run_target(target, kind, options, started_s)
+    refuse_options("path", {"KEY=VALUE": bool(options.overrides)})
     found = open_scan_target(target, hidden=options.hidden)
     scan = Scan(found, options)
     outlets = Outlets.open(options, Path(found.root))
     with closing(scan.progress):
         scan.progress.start()
         sections = scan.run(outlets)
+        if options.probe:
+            from dltool.diagnostics.scan.picture_probe import probe_pictures
+
+            sections.append(probe_pictures(scan.pictures, found.given, options))
     lines = None
     if found.kind == "manifest":
         lines = {line.path: at for at, line in reversed(list(enumerate(listed(Path(found.root) / found.pattern))))}
@@ -69,6 +79,26 @@ def run(target: str, options: ScanOptions) -> Report:
     return report
 
 
+def _run_target(target: str, kind: Kind, options: ScanOptions, started_s: float) -> Report:
+    """What needs torch: a spec, or code."""
+    asked = {
+        "--shard": options.shard is not None,
+        "--verify-manifest": options.verify_manifest is not None,
+        "--target": options.target_column is not None,
+        "--quarantine": options.quarantine is not None and kind == "code",
+        "--manifest": options.manifest is not None and kind == "code",
+        "KEY=VALUE": bool(options.overrides) and kind == "code",
+    }
+    refuse_options(kind, asked)
+    if kind == "code":
+        from dltool.diagnostics.scan.from_code import run_code
+
+        return run_code(target, options, started_s)
+    from dltool.diagnostics.scan.from_spec import run_spec
+
+    return run_spec(target, options, started_s)
+
+
 class Scan:
     """One pass over a target.
 
@@ -76,7 +106,7 @@ class Scan:
         UserError: options that mean nothing, a manifest that cannot be read.
     """
 
-    def __init__(self, target: ScanTarget, options: ScanOptions) -> None:
+    def __init__(self, target: ScanTarget, options: ScanOptions, settings: InspectSettings | None = None) -> None:
         self.target = target
         self.options = options
         self.progress: ScanProgress = options.progress or SilentScan()
@@ -85,7 +115,9 @@ class Scan:
         path = options.verify_manifest
         self._verification = None if path is None else Verification(Path(path))
         self._seen = Verified()
-        self._settings = inspect_settings(target, options)
+        self._settings = settings or inspect_settings(target, options)
+        self.pictures: list[Item] = []
+        """Those that can be decoded, where they are to be probed."""
         self._part = None if self._shard is None else PartWriter()
         self._listing = Listing(
             target,
@@ -100,9 +132,11 @@ class Scan:
             DataError: there is nothing.
         """
         gathering = Gathering.begin(outlets, self.target.kind)
-        for sample, entry in self._entries(gathering):
+        for sample, entry in self.entries(gathering):
             checked = entry if entry.item.expected_hash is None else verified(entry, self._seen)
             gathering.take(checked)
+            if self.options.probe and is_whole_picture(checked):
+                self.pictures.append(checked.item)
             if self._part is not None:
                 self._part.add(sample.order, checked.item, checked.found)
         if self._stop.reason is None:
@@ -113,7 +147,8 @@ class Scan:
                     self._part.add(order, entry.item, entry.found)
         return list(self._sections(gathering))
 
-    def _entries(self, gathering: Gathering) -> Iterator[tuple[Listed, Entry]]:
+    def entries(self, gathering: Gathering) -> Iterator[tuple[Listed, Entry]]:
+        """Every sample with what was found, in order; ``gathering`` tells how far that is."""
         options, stop = self.options, self._stop
         ledger: Ledger = NoLedger()
         if options.cache and self._verification is None:  # a file that rots keeps its size and times
@@ -185,6 +220,11 @@ class Scan:
                 left_out_within=within,
                 records=self._part.text(),
             )
+
+
+def is_whole_picture(entry: Entry) -> bool:
+    """Whether a sample is a picture that decoders take."""
+    return entry.found.image is not None and not any(flaw.severity is Severity.ERROR for flaw in entry.found.flaws)
 
 
 def inspect_settings(target: ScanTarget, options: ScanOptions) -> InspectSettings:

@@ -59,16 +59,22 @@ class ConstantImage(Rule):
     def _one(self, image: Blank, *, usual: bool) -> Finding:
         kind = "black" if image.brightness <= DARK else "white" if image.brightness >= LIGHT else "constant"
         told = f"all {kind}" if kind != "constant" else f"all of one colour (brightness {image.brightness:.2f})"
+        name = image.path if image.row is None else f"sample {image.row} of {image.path}"
         return self.finding(
-            f"{image.path} is {told}",
+            f"{name} is {told}",
             severity=Severity.INFO if image.mask or usual else self.severity,
-            where=Where(phase="input", file=image.file, key=image.path),
+            where=Where(
+                phase="input",
+                file=image.file,
+                samples=None if image.row is None else (image.row,),
+                key=image.path if image.row is None else f"{image.path}#{image.row}",
+            ),
             evidence={
                 "kind": kind,
                 "brightness": image.brightness,
                 "span": image.span,
                 "mask": image.mask,
-                "samples": members([Sample(path=image.path)]),
+                "samples": members([Sample(path=image.path, row=image.row)]),
             },
             limit=dict(self.limits),
             advice=ADVICE,

@@ -18,6 +18,9 @@ ADVICE = {
     "xml": "download it again: what was saved is a server's answer, not the data",
     "lfs-pointer": "run `git lfs pull`: the file holds a pointer to the data, not the data",
     "unreadable": "look at the file's permissions and at the disk",
+    "raises": "mend what __getitem__ reads there, or leave these samples out (torch.utils.data.Subset)",
+    "ends-early": "mend the source, or the length that it tells",
+    "endless": "give the dataset a length, or scan it with --timeout",
     "changed": "find out who changed the file since the manifest was written; get it again or write the manifest anew",
 }
 

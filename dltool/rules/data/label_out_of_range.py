@@ -68,7 +68,8 @@ class LabelOutOfRange(Rule):
             return Skip(NO_CLASSES if table.nearly_all_differ else "the labels are names, not numbers of classes")
         if table.outputs is not None:
             odd = tuple(label for label in labels if not 0 <= label < table.outputs)
-            told, severity = f"of 0 to {table.outputs - 1} that the model has outputs for", Severity.ERROR
+            who = "the model" if table.head is None else f"the model's {table.head}"
+            told, severity = f"of 0 to {table.outputs - 1} that {who} has outputs for", Severity.ERROR
         else:
             block = block_of(labels)
             odd = (*block.below, *block.beyond)
@@ -77,7 +78,7 @@ class LabelOutOfRange(Rule):
             self.finding(
                 f"{each.samples:,} samples have the label {each.label}, outside the range {told}",
                 severity=severity,
-                where=Where(phase="input", key=f"label {each.label}"),
+                where=Where(phase="input", module=table.head, key=f"label {each.label}"),
                 evidence={
                     "label": int(float(each.label)),
                     "count": each.samples,

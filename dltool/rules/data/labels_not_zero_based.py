@@ -63,12 +63,13 @@ class LabelsNotZeroBased(Rule):
         low, high = block.classes[0], block.classes[-1]
         if low != 1 or high < 2 or (block.gaps if known is None else high != known):
             return ()
-        told = "" if known is None else f" for {known} outputs"
+        head = "" if table.head is None else f" of {table.head}"
+        told = "" if known is None else f" for {known} outputs{head}"
         return [
             self.finding(
                 f"the labels run from 1 to {high}{told}; losses and metrics count classes from 0",
                 severity=Severity.WARNING if known is None else Severity.ERROR,
-                where=Where(phase="input", key="labels" if table.column is None else f"#{table.column}"),
+                where=Where(phase="input", module=table.head, key="labels" if table.column is None else f"#{table.column}"),
                 evidence={"label_min": low, "label_max": high, "outputs": known, "column": table.column},
                 limit={"label_min": 0, "label_max": high - 1},
                 advice=("subtract 1 from the labels",),

@@ -10,6 +10,7 @@ from dltool.core.measured.scan import ClassTable, ScanFlaws
 from dltool.core.measurements import DataFacts, DataProblemRows, Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.data.flawed import members, of_files
+from dltool.rules.data.probed import of_probe
 
 REPAIR = "repair the source or drop these rows (data.exclude)"
 
@@ -19,7 +20,8 @@ class NonFiniteValue(Rule):
 
     What it measures: inputs and targets of every split, before training; empty cells of a table count as NaN. In a
     scan: every number of every file, file by file and column by column (empty cells of inputs are a warning there:
-    what reads the file may fill them), and labels that are no numbers where all others are.
+    what reads the file may fill them), and labels that are no numbers where all others are. With `--probe`: samples for
+    which the model, or a small net where there is none, gives NaN or Inf.
 
     Why it is bad: one such value makes the loss NaN, and after one step every weight.
 
@@ -47,7 +49,7 @@ class NonFiniteValue(Rule):
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         if ScanFlaws in measured:
-            return [*of_files(self, measured, {}, REPAIR), *self._labels(measured)]
+            return [*of_files(self, measured, {}, REPAIR), *self._labels(measured), *of_probe(self, measured)]
         if DataFacts not in measured:
             return Skip("not measured: data")
         facts = measured[DataFacts]

@@ -7,10 +7,12 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan import FINDINGS_A_RULE, ImageSet, OddImages, Sample
+from dltool.core.measured.scan_model import ModelFit, SampleShapes
 from dltool.core.measurements import Measurements
-from dltool.rules.base import Rule
+from dltool.rules.base import Rule, Skip
 from dltool.rules.data.columns import listed
 from dltool.rules.data.flawed import members
+from dltool.rules.data.scanned_shapes import misfits, odd_shapes
 
 SAID = {
     "rotated": (
@@ -28,7 +30,8 @@ class ShapeMismatch(Rule):
 
     What it measures: pictures that differ in mode (L, CMYK, RGBA, P, 16 bit) or size from nine in ten of the others, that
     carry an EXIF rotation, several frames, or a side of one pixel; all of that is information, as loaders may take care
-    of it.
+    of it. Samples of a dataset that differ in shape or type from nine in ten of the others: an error where its loader
+    cannot put both into a batch, information where it can. With a model, a batch that it cannot take.
 
     Why it is bad: a batch of unequal sizes or channels cannot be stacked; CMYK and palettes read as RGB have other
     colours; a rotation that the loader passes over shows the net another picture than it shows you.
@@ -44,11 +47,16 @@ class ShapeMismatch(Rule):
     id = "DAT115"
     name = "shape-mismatch"
     severity = Severity.ERROR
-    needs = (ImageSet,)
+    needs = ()
     explains: ClassVar[tuple[str, ...]] = ()
 
-    def judge(self, measured: Measurements) -> Iterable[Finding]:
-        images = measured[ImageSet]
+    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        if not any(section in measured for section in (ImageSet, SampleShapes, ModelFit)):
+            return Skip("not measured: images, sample_shapes, model_fit")
+        images = self._images(measured[ImageSet]) if ImageSet in measured else []
+        return [*misfits(self, measured), *odd_shapes(self, measured), *images]
+
+    def _images(self, images: ImageSet) -> list[Finding]:
         alone = [self._group(odd) for odd in images.odd if odd.oddity in SAID]
         return [*alone, *self._sizes(images), *self._no_usual_mode(images)]
 

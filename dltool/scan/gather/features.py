@@ -16,7 +16,7 @@ from dltool.scan.record import ColumnFacts, Entry
 MOST_FEATURES = 10_000
 """Names that are kept; a set with more is not read name by name."""
 
-ARRAYS = frozenset({"npy", "npz", "safetensors"})
+ARRAYS = frozenset({"npy", "npz", "safetensors", "dataset"})
 DATA = FORMATS_OF_ROWS | ARRAYS
 """Weights in a checkpoint are no features: ones and zeros all over are healthy there."""
 

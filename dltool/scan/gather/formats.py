@@ -11,7 +11,7 @@ from dltool.core.measurements import Section
 from dltool.scan.gather.names import printable
 from dltool.scan.record import Entry
 
-FORMATS_OF_ROWS = frozenset({"csv", "tsv", "jsonl", "parquet", "npy", "npz"})
+FORMATS_OF_ROWS = frozenset({"csv", "tsv", "jsonl", "parquet", "npy", "npz", "dataset"})
 """Each row is a sample; a file of any other format is one."""
 
 EXAMPLES = 5

@@ -33,7 +33,7 @@ class Likeness:
         """Note one file."""
         found = entry.found
         errors = {flaw.rule for flaw in found.flaws if flaw.severity is Severity.ERROR} if found.flaws else ()
-        if found.format is None or any(rule in errors for rule in SPOILT):
+        if found.format is None or (found.format != "dataset" and any(rule in errors for rule in SPOILT)):
             return
         if found.image is None or not self._is_mask(entry.item.name):
             self._files.add(entry, suspected="format-mismatch" in errors)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -100,7 +101,7 @@ def _object(value: Any, name: str) -> Leaf:
 
 def _numpy(tensor: Tensor) -> NDArray[Any]:
     plain = tensor.detach().cpu()
-    if plain.layout is not None and str(plain.layout) != "torch.strided":
+    if plain.layout is not torch.strided:
         plain = plain.to_dense()
     try:
         array: NDArray[Any] = plain.resolve_conj().resolve_neg().numpy()

@@ -17,8 +17,8 @@ from dltool.specs.factory_batches import DEFAULT_EPOCH_STEPS
 
 DATA_KEYS = ("dataset", "val_dataset", "batches", "val_batches")
 EXPECTED = (
-    "a Dataset or IterableDataset, a DataLoader, or a mapping with `dataset` or `batches` (and `val_dataset`, `val_batches`, "
-    "`model`, `loss`)"
+    "a Dataset or IterableDataset, a DataLoader, or a mapping with `dataset` or `batches` (and `val_dataset`, "
+    "`val_batches`, `model`, `loss`)"
 )
 
 Collate = Callable[[list[Any]], Any]

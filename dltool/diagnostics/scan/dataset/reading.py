@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from torch.utils.data import get_worker_info
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
 from torch.utils.data._utils import worker as torch_worker
 
 from dltool.core.errors import Problem, TargetError, UserError
-from dltool.diagnostics.hunt.rows import layout
+from dltool.diagnostics.hunt.rows import Axis, layout
 from dltool.diagnostics.scan.dataset.parts import Part
 from dltool.probes.nested import batch_size, tensors, transform
 from dltool.specs.factory import plain_error
@@ -98,6 +99,8 @@ class Reader:
 
     def _streamed(self) -> Iterator[Read]:
         """As many passes as its loader has workers, each of which the dataset tells apart by itself."""
+        if not self.part.workers and self._asks_for_worker():
+            self.part = replace(self.part, workers=1)
         first = 0
         for worker in range(max(1, self.part.workers)):
             last = -1
@@ -105,6 +108,18 @@ class Reader:
                 last = read.row
                 yield read._replace(row=first + read.row)
             first += last + 1
+
+    def _asks_for_worker(self) -> bool:
+        """Whether a dataset can only be read where ``get_worker_info`` tells of a worker: it begins there alone."""
+        if not isinstance(self.part.source, IterableDataset):
+            return False
+        try:
+            next(iter(self.part.source), None)
+        except Exception:  # noqa: BLE001 - it is the user's code; another error shows again when it is read
+            with suppress(Exception), as_worker(self.part.source, 0, 1):
+                next(iter(self.part.source), None)
+                return True
+        return False
 
     def _iterated(self, source: Any, worker: int | None) -> Iterator[Read]:
         begun = self._begin(source, worker)
@@ -131,7 +146,9 @@ class Reader:
             yield Read(row, value)
             row += 1
         if failures and not self.stopped():
-            self.remarks.append(("ends-early", f"ended where it raised, at sample {row - 1}: what came after it was not read"))
+            self.remarks.append(
+                ("ends-early", f"ended where it raised, at sample {row - 1}: what came after it was not read")
+            )
         elif length is not None and row < length and not self.stopped():
             self.remarks.append(("ends-early", f"says that it holds {length:,} samples, and ended after {row:,}"))
 
@@ -143,6 +160,31 @@ class Reader:
             raise
         except (Exception, SystemExit) as error:
             raise explain(plain_error(error), f"reading `{self.part.name}`") from error
+
+
+class Kept:
+    """A one-shot iterator that can be read again, as far as it was read."""
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self._iterator = iterator
+        self._items: list[Any] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        return _Replay(self._items, self._iterator)
+
+
+class _Replay:
+    def __init__(self, items: list[Any], rest: Iterator[Any]) -> None:
+        self._items, self._rest, self._at = items, rest, 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._at == len(self._items):
+            self._items.append(next(self._rest))
+        self._at += 1
+        return self._items[self._at - 1]
 
 
 @contextmanager
@@ -175,12 +217,18 @@ def samples_of(item: Any, name: str) -> Iterator[tuple[Any, Any]]:
         yield from zip(batch.input, batch.target, strict=True)
     else:
         for row in range(found.samples):
-            axes = iter(found.axes)
-            yield transform(tuple(batch), lambda t, axes=axes, row=row: _row(t, next(axes), row))
+            yield _sample(batch, found.axes, row)
 
 
-def _row(tensor: Any, axis: Any, row: int) -> Any:
-    return tensor if axis is None else tensor.reshape(axis.view).select(axis.dim, row)
+def _sample(batch: Batch, axes: Sequence[Axis | None], row: int) -> tuple[Any, Any]:
+    of_each = iter(axes)
+
+    def pick(tensor: Tensor) -> Tensor:
+        axis = next(of_each)
+        return tensor if axis is None else tensor.reshape(axis.view).select(axis.dim, row)
+
+    picked: tuple[Any, Any] = transform(tuple(batch), pick)
+    return picked
 
 
 def rows_in(batch: Batch) -> int:
