@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dltool.core.errors import OutputError, Problem, UserError
-from dltool.core.finding import Finding
+from dltool.core.finding import Finding, Severity
 from dltool.core.measured.scan import BadSample
 from dltool.diagnostics.scan.left_out import left_out
 from dltool.diagnostics.scan.options import ScanOptions
@@ -68,6 +68,7 @@ class Outlets:
             OutputError: a file cannot be written.
         """
         without = left_out(findings)
+        listed = [sample for sample in bad if _is_left_out(sample, without)]
         if self._spool is not None:
             if self.manifest is not None:
                 write_manifest(self.manifest, self._spool, without)
@@ -75,10 +76,16 @@ class Outlets:
                 spoilt = {name for name, rows in without.items() if rows is None}
                 self.quarantine.put_all(item for item, _, _ in self._spool.samples() if printable(item.name) in spoilt)
                 self.notes.extend(f"not put into quarantine: {text}" for text in self.quarantine.failed)
-                _write_list(self.quarantine.folder / LIST_NAME, bad)
+                _write_list(self.quarantine.folder / LIST_NAME, listed)
             self._spool.close()
         if self.bad_list is not None:
-            _write_list(self.bad_list, bad)
+            _write_list(self.bad_list, listed)
+
+
+def _is_left_out(sample: BadSample, without: Mapping[str, frozenset[int] | None]) -> bool:
+    """Whether a clean set does without: of copies one stays, and what is merely worth knowing stays too."""
+    rows = without.get(sample.path, frozenset())
+    return sample.severity is not Severity.INFO and (rows is None or sample.row in rows)
 
 
 def _write_list(path: Path, bad: Sequence[BadSample]) -> None:

@@ -11,6 +11,7 @@ from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule
 from dltool.rules.data.flawed import EXAMPLES, members
 
+PHASES = {"forward": "forward pass"}
 ADVICE = (
     "look at these samples, and repair or leave them out (data.exclude)",
     "run dltool nan-hunt on the model, which says why the operator gave it",
@@ -44,7 +45,7 @@ def _one(rule: Rule, bad: ProbedSample, model: str) -> Finding:
     place = "" if not bad.module else f" of module {bad.module}"
     give = "give" if len(bad.rows) > 1 else "gives"
     return rule.finding(
-        f"{who} {give} {what} in the {bad.phase} of {model}{born}{place}",
+        f"{who} {give} {what} in the {PHASES.get(bad.phase, bad.phase)} of {model}{born}{place}",
         where=Where(
             phase=bad.phase,
             op=bad.op,

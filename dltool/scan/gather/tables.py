@@ -181,6 +181,8 @@ def _column_bits(distinct: int, rows: int) -> float:
 
     No more than half the square of the rows, above which all are expected to differ (the birthday bound).
     """
+    if distinct > rows:  # of a part of a dataset that is an array: the ways in which it can differ
+        return log2(distinct)
     low, high = max(distinct, 1), max(rows * rows / 2, 1.0)
     for _ in range(50):
         middle = (low * high) ** 0.5

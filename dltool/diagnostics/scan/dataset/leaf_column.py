@@ -20,8 +20,8 @@ CHUNK = 1024
 DRAWN_VALUES = 1 << 18
 DRAWN_A_SAMPLE = 16
 MOST_ROWS = 10_000
-MOST_BITS = 62
-"""Of ways in which samples can differ, from which on none are equal by chance."""
+MOST_BITS = 512
+"""Of ways in which arrays can differ: more than any number of samples could exhaust."""
 
 
 class LeafColumn:
