@@ -47,7 +47,7 @@ class EqualArrayRows:
         """Rows that look equal to others, ascending; None where there are none."""
         if self._every:
             return None
-        rows = np.sort(self._looks.repeated_rows())[:MOST_COMPARED]
+        rows = self._looks.repeated_rows()[:MOST_COMPARED]
         return rows if len(rows) else None
 
     def compare(self, values: NDArray[Any], first: int, candidates: NDArray[np.int64]) -> None:

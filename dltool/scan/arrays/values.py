@@ -17,10 +17,10 @@ from dltool.scan.arrays.moments import Moments, base_of, finite_moments_of, mome
 from dltool.scan.record import ColumnFacts, Extreme, Flaw, TableFacts
 from dltool.scan.tables.extremes import LEAST_SCORE, Far, Shape, shape_of
 from dltool.scan.tables.numbers import Spots, distinct_of
-from dltool.scan.tables.sample import Sample
+from dltool.scan.tables.sample import MOST_ROWS
 from dltool.scan.tables.table import threads
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 21
 MOST_COLUMNS = 512
 """An array of more columns (a flattened picture, an embedding) is told of as a whole."""
 NUMERIC = "fiub"
@@ -45,7 +45,7 @@ class ArrayValues:
         self._row_items = int(np.prod(shape[1:], dtype=np.int64)) if shape and not layout.is_fortran else 1
         self._moments: Moments | None = None
         self._base: Any = None
-        self._sample = Sample(self._columns)
+        self._step = _step(layout.rows if self._by_column else layout.size_bytes // max(layout.dtype.itemsize, 1))
         self._drawn: list[NDArray[np.float64]] = []
         self._spots: dict[int, tuple[Spots, Spots, Spots]] = {}
         self._want_row_hashes = want_row_hashes
@@ -90,17 +90,17 @@ class ArrayValues:
         return self.layout.dtype.kind in NUMERIC
 
     def _blocks(self, stream: IO[bytes]) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Whole rows as (rows, items), with the index of the first; a fresh buffer each, as threads hold them."""
+        """Whole rows as (rows, items), with the index of the first; good until ``threads()`` more were taken."""
         item_bytes = self.layout.dtype.itemsize
         row_bytes = max(1, self._row_items * item_bytes)
         rows = self.layout.size_bytes // row_bytes
-        step = max(1, BLOCK_BYTES // row_bytes)
-        for first in range(0, rows, step):
-            buffer = bytearray(min(step, rows - first) * row_bytes)
+        step = min(rows, max(1, BLOCK_BYTES // row_bytes))
+        buffers = [memoryview(bytearray(step * row_bytes)) for _ in range(threads() + 2)]
+        for number, first in enumerate(range(0, rows, step)):
+            buffer = buffers[number % len(buffers)][: min(step, rows - first) * row_bytes]
             if _read_into(stream, buffer) < len(buffer):
                 return
-            flat = np.frombuffer(buffer, self.layout.dtype)
-            yield first, flat.reshape(-1, self._row_items)
+            yield first, np.frombuffer(buffer, self.layout.dtype).reshape(-1, self._row_items)
 
     def _matrix(self, values: NDArray[Any]) -> NDArray[Any]:
         """(n, columns) in the machine's byte order."""
@@ -121,11 +121,8 @@ class ArrayValues:
             self._moments = moments
         else:
             self._moments.merge(moments)
-        per_row = 1 if self._by_column else self._row_items
-        start = first * per_row
-        drawn = matrix[self._sample.draw(np.arange(start, start + len(matrix)))].astype(np.float64)
-        self._drawn.append(drawn)
-        self._sample.thin_out([self._drawn])
+        start = first * (1 if self._by_column else self._row_items)
+        self._drawn.append(matrix[-start % self._step :: self._step].astype(np.float64))
 
     def _note_non_finite(self, matrix: NDArray[Any], first: int) -> None:
         per_row = 1 if self._by_column else self._row_items
@@ -213,14 +210,19 @@ class ArrayValues:
                 )
 
 
-def _read_into(stream: IO[bytes], buffer: bytearray) -> int:
+def _step(values: int) -> int:
+    """So many values apart stand those that are drawn to find the middle: odd, as most periods are even."""
+    return values // MOST_ROWS | 1 if values > MOST_ROWS else 1
+
+
+def _read_into(stream: IO[bytes], view: memoryview) -> int:
     readinto = getattr(stream, "readinto", None)
-    view, at = memoryview(buffer), 0
-    while at < len(buffer):
+    at = 0
+    while at < len(view):
         if readinto is not None:
             got = readinto(view[at:])
         else:
-            piece = stream.read(len(buffer) - at)
+            piece = stream.read(len(view) - at)
             view[at : at + len(piece)] = piece
             got = len(piece)
         if not got:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 from dltool.core.finding import Severity
@@ -15,7 +16,7 @@ from dltool.scan.settings import InspectSettings
 from dltool.scan.source import Source
 from dltool.scan.tables.ahead import ahead
 from dltool.scan.tables.block import Block
-from dltool.scan.tables.table import Table
+from dltool.scan.tables.table import Table, threads
 
 BATCH_CELLS = 1 << 21
 MOST_BATCH_ROWS = 1 << 16
@@ -38,27 +39,42 @@ def inspect_parquet(source: Source, settings: InspectSettings) -> Inspection:
     if optional("pyarrow") is None:
         return _found(source, _not_read())
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    with source.open() as stream:
+    with ExitStack() as stack:
         try:
-            file = pq.ParquetFile(
-                source.path or stream,
-                page_checksum_verification=True,
-                thrift_string_size_limit=STRING_LIMIT_BYTES,
-                thrift_container_size_limit=CONTAINER_LIMIT,
-            )
+            files = [_opened(source, stack)]
+            parts = _parts(files[0].schema_arrow)
+            files += [_opened(source, stack) for _ in parts[1:]]
         except (pa.ArrowException, OSError, ValueError) as error:
             return _found(source, corrupt("bad-footer", f"the footer cannot be read: {_first_line(error)}"))
-        with file:
-            flaw = promise_flaw(file.metadata, source.size_bytes, settings.max_expanded_bytes)
-            if flaw is not None or settings.tier is Tier.QUICK:
-                return _found(source, *([flaw] if flaw else []))
-            return _read(file, source, settings)
+        flaw = promise_flaw(files[0].metadata, source.size_bytes, settings.max_expanded_bytes)
+        if flaw is not None or settings.tier is Tier.QUICK:
+            return _found(source, *([flaw] if flaw else []))
+        return _read(files, parts, source, settings)
 
 
-def _read(file: Any, source: Source, settings: InspectSettings) -> Inspection:
-    schema = file.schema_arrow
+def _opened(source: Source, stack: ExitStack) -> Any:
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(
+        source.path or stack.enter_context(source.open()),
+        page_checksum_verification=True,
+        thrift_string_size_limit=STRING_LIMIT_BYTES,
+        thrift_container_size_limit=CONTAINER_LIMIT,
+    )
+    return stack.enter_context(file)
+
+
+def _parts(schema: Any) -> list[list[str]]:
+    """Column names for each reader; one of all where columns cannot be asked for by name."""
+    names = list(schema.names)
+    plain = len(set(names)) == len(names) and all(is_comparable(kind) for kind in schema.types)
+    number = min(threads(), len(names)) if plain and not any("." in name for name in names) else 1
+    return [names[start::number] for start in range(number)] if number else []
+
+
+def _read(files: Sequence[Any], parts: Sequence[list[str]], source: Source, settings: InspectSettings) -> Inspection:
+    schema = files[0].schema_arrow
     table = Table(
         schema.names,
         target=settings.target,
@@ -67,9 +83,9 @@ def _read(file: Any, source: Source, settings: InspectSettings) -> Inspection:
         compare_rows=all(map(is_comparable, schema.types)),
     )
     damage: list[Flaw] = []
-    for block in ahead(_blocks(file, table, damage)):
+    for block in _blocks(files, parts, table, damage):
         table.add(block)
-    table.rows = max(table.rows, file.metadata.num_rows)
+    table.rows = max(table.rows, files[0].metadata.num_rows)
     if not table.rows:
         damage.append(corrupt("no-rows", "holds no rows"))
     facts, flaws, content = table.finish()
@@ -82,32 +98,48 @@ def _read(file: Any, source: Source, settings: InspectSettings) -> Inspection:
     )
 
 
-def _blocks(file: Any, table: Table, damage: list[Flaw]) -> Iterator[Block]:
+def _blocks(files: Sequence[Any], parts: Sequence[list[str]], table: Table, damage: list[Flaw]) -> Iterator[Block]:
     import pyarrow as pa
 
-    metadata = file.metadata
+    metadata = files[0].metadata
     most = max(LEAST_BATCH_ROWS, min(MOST_BATCH_ROWS, BATCH_CELLS // max(metadata.num_columns, 1)))
     first_row = 0
     for group in range(metadata.num_row_groups):
         rows, read = metadata.row_group(group).num_rows, 0
         try:
-            for batch in file.iter_batches(batch_size=most, row_groups=[group]):
-                yield _block(batch, table, first_row + read)
-                read += batch.num_rows
+            for arrays in _arrays(files, parts, group, most):
+                yield _block(arrays, table, first_row + read)
+                read += len(arrays[0])
         except (pa.ArrowException, OSError, ValueError) as error:
-            damage.append(_damage(file, group, first_row, error))
+            damage.append(_damage(files[0], group, first_row, error))
         else:
-            if read != rows:
+            if read != rows and parts:
                 damage.append(corrupt("row-count", f"row group {group} holds {read} rows, the footer says {rows}"))
         first_row += rows
 
 
-def _block(batch: Any, table: Table, first_row: int) -> Block:
+def _arrays(files: Sequence[Any], parts: Sequence[list[str]], group: int, rows: int) -> Iterator[list[Any]]:
+    """Batches of a row group, columns shared among readers that each have a thread: pyarrow's own wait for each other."""
+    with ExitStack() as stack:
+        readers = []
+        for file, names in zip(files, parts, strict=True):
+            wanted = names if len(parts) > 1 else None
+            batches = file.iter_batches(batch_size=rows, row_groups=[group], columns=wanted, use_threads=False)
+            readers.append(stack.enter_context(closing(ahead(batches))))
+        for batches in zip(*readers, strict=True):
+            if len(batches) == 1:
+                yield batches[0].columns
+                continue
+            held = {name: array for batch in batches for name, array in zip(batch.schema.names, batch.columns, strict=True)}
+            yield [held[name] for name in files[0].schema_arrow.names]
+
+
+def _block(arrays: Sequence[Any], table: Table, first_row: int) -> Block:
     columns = []
-    for column, array in zip(table.columns, batch.columns, strict=True):
+    for column, array in zip(table.columns, arrays, strict=True):
         cells, column.is_data = cells_of_arrow(array)
         columns.append(cells)
-    return Block(first_row=first_row, count=batch.num_rows, columns=columns)
+    return Block(first_row=first_row, count=len(arrays[0]), columns=columns)
 
 
 def _damage(file: Any, group: int, first_row: int, error: Exception) -> Flaw:

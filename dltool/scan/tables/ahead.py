@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def ahead(pieces: Iterator[T]) -> Iterator[T]:
+def ahead(pieces: Iterator[T]) -> Generator[T, None, None]:
     """The same pieces; the next is made in a thread. An exception comes where its piece would have."""
     end = object()
     with ThreadPoolExecutor(1) as thread:

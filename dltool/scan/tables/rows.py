@@ -15,6 +15,8 @@ from dltool.scan.tables.block import ABSENT, Cells
 
 MOST_ROWS = 1 << 23
 """Above it only rows whose hash ends in a zero bit are compared, then in two, and so on: memory stays flat."""
+SLICE_ROWS = 1 << 14
+"""Rows that are hashed together, so that what is in between stays in the cache."""
 MOST_GROUPS = 100
 ROWS_TOLD = 20
 EXACT = 2.0**53
@@ -52,18 +54,27 @@ def add_cells(sums: NDArray[np.uint64], cells: Cells, words: NDArray[np.uint64],
     Sums of products with random odd numbers are 2^-64-universal but for factors of two, and these are taken away by folding
     the high bits of a float, where round numbers differ, onto the low ones (Dietzfelbinger 1996).
     """
+    for start in range(0, len(sums), SLICE_ROWS):
+        part = slice(start, start + SLICE_ROWS)
+        bits = _bits(cells, words, part, len(sums[part]))
+        folded = np.right_shift(bits, _FOLD)
+        np.bitwise_xor(folded, bits, out=folded)
+        np.multiply(folded, key, out=folded)
+        np.add(sums[part], folded, out=sums[part])
+
+
+def _bits(cells: Cells, words: NDArray[np.uint64], part: slice, count: int) -> NDArray[np.uint64]:
+    """64 bits for each row of a part of a column."""
     if cells.numbers is None:
-        bits = np.full(len(sums), NOTHING)
+        bits = np.full(count, NOTHING)
     else:
-        bits = number_bits(cells.numbers)
+        bits = number_bits(cells.numbers[part])
         if cells.absent is not None:
-            bits = np.where(cells.absent, NOTHING, bits)
+            bits = np.where(cells.absent[part], NOTHING, bits)
     if cells.codes is not None and len(words):
-        bits = np.where(cells.codes == ABSENT, bits, words[cells.codes])
-    folded = np.right_shift(bits, _FOLD)
-    np.bitwise_xor(folded, bits, out=folded)
-    np.multiply(folded, key, out=folded)
-    np.add(sums, folded, out=sums)
+        codes = cells.codes[part]
+        bits = np.where(codes == ABSENT, bits, words[codes])
+    return bits
 
 
 class EqualRows:
@@ -108,13 +119,12 @@ class EqualRows:
 
     def hashes(self, *, in_order: bool) -> bytes:
         """Of rows without their label, 8 bytes each, little-endian: in the order of rows, or of distinct ones, sorted."""
-        hashes = self._joined()[0]
+        hashes = np.concatenate(self._hashes) if self._hashes else np.empty(0, np.uint64)
         return (hashes if in_order and not self._mask else np.unique(hashes)).astype("<u8").tobytes()
 
     def repeated_rows(self) -> NDArray[np.int64]:
-        """Indices of rows whose hash another row has, in the order in which they were added."""
-        hashes, _, rows = self._joined()
-        return rows[_repeated(hashes)]
+        """Indices of rows whose hash another row has, ascending."""
+        return np.sort(self._repeated(None)[2])
 
     def groups(self, names: Mapping[int, str] | None) -> tuple[tuple[RowGroup, ...], int]:
         """The first groups of equal rows, by their first rows, and the number of all rows that are in some group.
@@ -122,33 +132,54 @@ class EqualRows:
         ``names`` maps label hashes to labels; without it (no target, or one of too many values) the label is a part of the
         row.
         """
-        hashes, marks, rows = self._joined()
-        if marks is not None and names is None:
-            hashes = _scrambled(hashes + marks.astype(np.uint64))
-        at = _repeated(hashes)
-        at = at[np.argsort(hashes[at], kind="stable")]
-        if not len(at):
+        hashes, marks, rows = self._repeated(names)
+        if not len(hashes):
             return (), 0
-        starts = np.flatnonzero(np.r_[True, hashes[at][1:] != hashes[at][:-1]])
-        ends = np.r_[starts[1:], len(at)]
-        first = np.argsort(rows[at[starts]], kind="stable")[:MOST_GROUPS]
-        groups = [_group(at[starts[g] : ends[g]], rows, marks, names) for g in first]
-        return tuple(groups), len(at)
+        starts = np.flatnonzero(np.r_[True, hashes[1:] != hashes[:-1]])
+        ends = np.r_[starts[1:], len(hashes)]
+        first = np.argsort(rows[starts], kind="stable")[:MOST_GROUPS]
+        at = np.arange(len(hashes))
+        return tuple(_group(at[starts[g] : ends[g]], rows, marks, names) for g in first), len(hashes)
 
-    def _joined(self) -> tuple[NDArray[np.uint64], NDArray[np.uint32] | None, NDArray[np.int64]]:
-        if len(self._hashes) != 1:
-            self._hashes = [np.concatenate(self._hashes) if self._hashes else np.empty(0, np.uint64)]
-            self._rows = [np.concatenate(self._rows) if self._rows else np.empty(0, np.int64)]
-            self._labels = [np.concatenate(self._labels)] if self._labels else []
-        return self._hashes[0], self._labels[0] if self._labels else None, self._rows[0]
+    def _repeated(
+        self, names: Mapping[int, str] | None
+    ) -> tuple[NDArray[np.uint64], NDArray[np.uint32] | None, NDArray[np.int64]]:
+        """Hashes that occur more than once, sorted, with marks and rows.
+
+        Half of the bits are sorted first, which takes a third of the time and of the memory.
+        """
+        marked = bool(self._labels)
+        pieces = self._hashes
+        if marked and names is None:
+            both = zip(self._hashes, self._labels, strict=True)
+            pieces = [_scrambled(hashes + marks.astype(np.uint64)) for hashes, marks in both]
+        halves = np.empty(sum(map(len, pieces)), np.uint32)
+        at = 0
+        for piece in pieces:
+            halves[at : at + len(piece)] = piece >> _HALF
+            at += len(piece)
+        halves.sort()
+        twice = np.unique(halves[1:][halves[1:] == halves[:-1]])
+        table = np.zeros(1 << 16, np.bool_)
+        table[twice >> np.uint32(16)] = True
+        found = [_among(piece, twice, table) for piece in pieces] if len(twice) else []
+        if not found:
+            return np.empty(0, np.uint64), None, np.empty(0, np.int64)
+        hashes = np.concatenate([piece[at] for piece, at in zip(pieces, found, strict=True)])
+        rows = np.concatenate([piece[at] for piece, at in zip(self._rows, found, strict=True)])
+        marks = np.concatenate([piece[at] for piece, at in zip(self._labels, found, strict=True)]) if marked else None
+        _, place, repeats = np.unique(hashes, return_inverse=True, return_counts=True)
+        several = np.flatnonzero(repeats[place] > 1)
+        several = several[np.argsort(hashes[several], kind="stable")]
+        return hashes[several], None if marks is None else marks[several], rows[several]
 
     def _thin_out(self) -> None:
         self._mask = self._mask * 2 + 1
-        hashes, marks, rows = self._joined()
-        kept = (hashes & np.uint64(self._mask)) == 0
-        self._hashes, self._rows = [hashes[kept]], [rows[kept]]
-        self._labels = [] if marks is None else [marks[kept]]
-        self._held = len(self._hashes[0])
+        kept = [(hashes & np.uint64(self._mask)) == 0 for hashes in self._hashes]
+        self._hashes = [piece[mask] for piece, mask in zip(self._hashes, kept, strict=True)]
+        self._rows = [piece[mask] for piece, mask in zip(self._rows, kept, strict=True)]
+        self._labels = [piece[mask] for piece, mask in zip(self._labels, kept, strict=True)] if self._labels else []
+        self._held = sum(map(len, self._hashes))
 
 
 def label_hash(bits: int, key: np.uint64) -> int:
@@ -164,18 +195,11 @@ def _scrambled(sums: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> _HALF)
 
 
-def _repeated(hashes: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Positions of hashes that occur more than once, ascending. Sorts half of the bits, which takes a third of the time."""
-    halves = np.sort((hashes >> _HALF).astype(np.uint32))
-    twice = np.unique(halves[1:][halves[1:] == halves[:-1]])
-    if not len(twice):
-        return np.empty(0, np.intp)
-    table = np.zeros(1 << 16, np.bool_)
-    table[twice >> np.uint32(16)] = True
+def _among(hashes: NDArray[np.uint64], twice: NDArray[np.uint32], table: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Positions of hashes whose upper half is in ``twice``; ``table`` tells by its first 16 bits."""
     at = np.flatnonzero(table[(hashes >> np.uint64(48)).astype(np.uint16)])
-    at = at[np.isin((hashes[at] >> _HALF).astype(np.uint32), twice)]
-    _, place, repeats = np.unique(hashes[at], return_inverse=True, return_counts=True)
-    return at[repeats[place] > 1]
+    among: NDArray[np.intp] = at[np.isin((hashes[at] >> _HALF).astype(np.uint32), twice)]
+    return among
 
 
 def _group(
