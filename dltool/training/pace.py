@@ -60,4 +60,4 @@ def _forward_flops(walk: Walk, start: Moment) -> float:
         return 1.0
     finally:
         walk.go_back(start)
-    return len(batches) * work.flops(1, 1)
+    return max(1.0, len(batches) * work.flops(1, 1))  # a model that hands on its input works nothing

@@ -56,7 +56,10 @@ CALLS_OF_MATMUL = _words(
     """linear matmul mm bmm einsum baddbmm addmm addbmm bilinear tensordot mv dot inner outer lstm gru rnn_tanh rnn_relu
     lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell chain_matmul multi_dot vecdot addmv scaled_dot_product_attention"""
 )
-COMPOSED = _words("scaled_dot_product_attention instance_norm einsum outer kron bilinear")
+COMPOSED = _words(
+    """scaled_dot_product_attention instance_norm rms_norm einsum outer kron bilinear nanmean corrcoef cov kl_div
+    poisson_nll_loss cosine_similarity cosine_embedding_loss margin_ranking_loss hinge_embedding_loss"""
+)
 """Functions whose inner operators mean nothing to who called them."""
 CASTS = _words("to half float double bfloat16 type type_as cuda cpu")
 

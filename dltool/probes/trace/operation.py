@@ -51,7 +51,7 @@ def describe(
         or ran.kind.uninitialised
         or (_is_mask(took) and _all_constant(took))
     )
-    in_backward = ran.node is not None and phase != "forward"
+    in_backward = ran.site.differentiates
     line = ran.site.line
     if where is None and in_backward and ran.reenters:
         where = ~plain(output).isfinite()

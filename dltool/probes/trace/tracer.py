@@ -32,6 +32,8 @@ MOST_DETAILED = 400
 LARGEST_KEPT = 2**24
 """Elements up to which the values that an in-place operator overwrites are kept, to tell what it took."""
 NOTHING = Mending()
+HOOK = "hook"
+"""What runs on behalf of a node of torch's own and yet is the user's: a hook on the tensor."""
 
 
 class Site(NamedTuple):
@@ -40,6 +42,8 @@ class Site(NamedTuple):
     op: str
     module: str | None
     line: Line | None
+    differentiates: bool = False
+    """An autograd node runs now: ``op`` is that of the forward operator it belongs to."""
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -117,14 +121,16 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _site(self, func: Any, node: Any) -> Site:
-        if node is not None and self._position.module is None:
+        line = user_line(in_backward=True) if node is not None else None
+        if node is not None and (self._position.module is None or line is None):
             known = self._sites.get(node._sequence_nr())  # noqa: SLF001 - what links a node to its forward operator
-            line = user_line(in_backward=True)
             if line is not None and torch.is_grad_enabled():  # a checkpointed block that is computed again
                 self._made_by(Site(public_name(func, None), known and known.module, line))
+            if line is not None and not torch.is_grad_enabled() and node.name()[-1].isdigit():
+                return Site(HOOK, known and known.module, line, differentiates=True)
             if known is None:
-                return Site(public_name(func, None), None, line)
-            return known if line is None else known._replace(line=line)
+                return Site(public_name(func, None), None, line, differentiates=True)
+            return known._replace(line=line or known.line, differentiates=True)
         site = Site(public_name(func, self._calls.current), self._position.module, user_line())
         self._made_by(site)
         return site

@@ -30,6 +30,8 @@ SAME = {
     "fused_rms_norm": "rms_norm",
     "float_power": "pow",
 }
+HOOK = "hook"
+"""What an operator's gradient is computed of where code of the user's own is hooked to it."""
 NODE = re.compile(r"^(.*?)Backward\d*$")
 
 
@@ -61,8 +63,11 @@ class Case:
 
     @property
     def in_backward(self) -> bool:
-        """The gradient of an operator was being computed (a hook on a gradient computes forward)."""
-        return self.event.phase == "backward" and NODE.match(self.event.op or "") is not None
+        """The gradient of an operator was being computed, be it by autograd.grad in the forward pass.
+
+        A hook on a gradient computes forward; ``function`` is then "hook".
+        """
+        return NODE.match(self.event.op or "") is not None and self.event.forward_op != HOOK
 
     @property
     def operands(self) -> tuple[float, ...]:
