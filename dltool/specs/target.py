@@ -104,7 +104,7 @@ def _from_factory(target: str, options: RunOptions, *, try_first: bool, width: i
     given: Any = call_factory(target, seed, width)
     assumptions: list[str] = []
     model = _placed(given["model"], options.device)
-    train = _batches(given, "batches", target, seed, assumptions)
+    train = _batches(given, "batches", target, seed, assumptions, at_least=options.steps or 0)
     val = None if "val_batches" not in given else _batches(given, "val_batches", target, seed, assumptions)
     try:
         criterion, output, expected = tried_criterion(
@@ -181,13 +181,16 @@ def _default_epochs(options: RunOptions, assumptions: list[str]) -> int:
     return epochs
 
 
-def _batches(given: Any, key: str, target: str, seed: int, assumptions: list[str]) -> FactoryBatches:
+def _batches(
+    given: Any, key: str, target: str, seed: int, assumptions: list[str], *, at_least: int = 0
+) -> FactoryBatches:
+    """``at_least`` batches make an epoch of a callable that does not say how many: it is then asked once, and goes on."""
     if key not in given:
         raise TargetError(
             Problem(message=f"{target} gives a model but no data", expected="`batches` beside `model` in what it returns")
         )
     steps = given.get("epoch_steps") if key == "batches" else None
-    source = open_batches(given[key], name=key, seed=seed, epoch_steps=steps)
     if steps is None and callable(given[key]) and not hasattr(given[key], "__iter__"):
-        assumptions.append(f"No `epoch_steps` was given: {key} were asked for {DEFAULT_EPOCH_STEPS} batches an epoch.")
-    return source
+        steps = max(DEFAULT_EPOCH_STEPS, at_least)
+        assumptions.append(f"No `epoch_steps` was given: {key} were asked for {steps} batches an epoch.")
+    return open_batches(given[key], name=key, seed=seed, epoch_steps=steps)

@@ -556,3 +556,12 @@ def test_graphs_and_constants_beside_the_samples_are_not_cut():
         [({"x": torch.randn(7, 3), "scale": torch.tensor(2.0)}, torch.zeros(7))], name="batches", seed=0, epoch_steps=None
     )
     assert [len(batch.target) for batch in plain.fixed(limit=4)] == [4]
+
+
+@pytest.mark.parametrize(("steps", "asked"), [(None, 100), (7, 100), (350, 350)])
+def test_a_callable_is_asked_for_all_steps_at_once(factory, steps, asked):
+    """A stream that is asked for 100 batches again and again would never give the 350th."""
+    made = factory("return {'model': model, 'batches': lambda count: [batches[i % 5] for i in range(count)]}")
+    experiment = open_target(made, steps=steps)
+    assert len(list(experiment.train.epoch(0))) == asked
+    assert any(f"asked for {asked} batches" in said for said in experiment.assumptions)
