@@ -29,9 +29,8 @@ class EqualArrayRows:
 
     def add(self, values: NDArray[Any], first: int) -> None:
         """Rows (n, items), C-contiguous."""
-        rows = np.arange(first, first + len(values))
         if self._every:
-            self._whole.add(self._hashes(values, np.arange(len(values))), None, rows)
+            self._whole.add(self._hashes(values, np.arange(len(values))), None, first)
             return
         words = self._as_words(values)
         if self._words is None:
@@ -41,7 +40,7 @@ class EqualArrayRows:
         for number, at in enumerate(self._words.tolist()):
             sums = sums * np.uint64(0x9E37_79B9_7F4A_7C15) + (words[:, at].astype(np.uint64) ^ np.uint64(number))
             sums ^= sums >> np.uint64(29)
-        self._looks.add(sums, None, rows)
+        self._looks.add(sums, None, first)
 
     def candidates(self) -> NDArray[np.int64] | None:
         """Rows that look equal to others, ascending; None where there are none."""

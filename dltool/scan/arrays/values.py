@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -44,7 +45,9 @@ class ArrayValues:
         self._name = name
         self._row_items = int(np.prod(shape[1:], dtype=np.int64)) if shape and not layout.is_fortran else 1
         self._moments: Moments | None = None
+        self._ranges: list[tuple[int, NDArray[np.float64], NDArray[np.float64]]] = []
         self._base: Any = None
+        self._buffers: list[memoryview] = []
         self._step = _step(layout.rows if self._by_column else layout.size_bytes // max(layout.dtype.itemsize, 1))
         self._drawn: list[NDArray[np.float64]] = []
         self._spots: dict[int, tuple[Spots, Spots, Spots]] = {}
@@ -89,14 +92,14 @@ class ArrayValues:
     def _is_numeric(self) -> bool:
         return self.layout.dtype.kind in NUMERIC
 
-    def _blocks(self, stream: IO[bytes]) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _blocks(self, stream: IO[bytes], first_row: int = 0) -> Iterator[tuple[int, NDArray[Any]]]:
         """Whole rows as (rows, items), with the index of the first; good until ``threads()`` more were taken."""
         item_bytes = self.layout.dtype.itemsize
         row_bytes = max(1, self._row_items * item_bytes)
         rows = self.layout.size_bytes // row_bytes
-        step = min(rows, max(1, BLOCK_BYTES // row_bytes))
-        buffers = [memoryview(bytearray(step * row_bytes)) for _ in range(threads() + 2)]
-        for number, first in enumerate(range(0, rows, step)):
+        step = max(1, min(rows, BLOCK_BYTES // row_bytes))
+        buffers = self._buffers = self._buffers or [memoryview(bytearray(step * row_bytes)) for _ in range(threads() + 2)]
+        for number, first in enumerate(range(first_row, rows, step)):
             buffer = buffers[number % len(buffers)][: min(step, rows - first) * row_bytes]
             if _read_into(stream, buffer) < len(buffer):
                 return
@@ -117,8 +120,9 @@ class ArrayValues:
         if moments is None:
             moments = finite_moments_of(matrix)
             self._note_non_finite(matrix, first)
+        self._ranges.append((first, moments.minimum, moments.maximum))
         if self._moments is None:
-            self._moments = moments
+            self._moments = replace(moments)
         else:
             self._moments.merge(moments)
         start = first * (1 if self._by_column else self._row_items)
@@ -141,32 +145,53 @@ class ArrayValues:
         return shape_of(finite, count, distinct, whole=bool(np.all(finite == np.floor(finite))))
 
     def _look_again(self, stream: IO[bytes], start: int) -> None:
-        """Columns whose farthest value is far get their extremes, and rows that looked equal are compared as a whole."""
+        """Rows that looked equal are compared as a whole, and columns whose farthest value is far get their extremes."""
+        wanted = self._equal.candidates() if self._equal is not None else None
+        if wanted is not None and self._equal is not None:
+            stream.seek(start)
+            for first, values in self._blocks(stream):
+                self._equal.compare(values, first, wanted)
+        suspects = self._suspects()
+        if not suspects:
+            return
+        for first, low, high in self._ranges_by_reach(suspects):
+            tails = [(at, far) for at, (_, *both) in suspects.items() for far, end in zip(both, (high, low), strict=True)
+                     if far.wants(float(end[at]))]  # fmt: skip
+            if not tails:
+                continue
+            stream.seek(start + first * self._row_items * self.layout.dtype.itemsize)
+            _, values = next(self._blocks(stream, first))
+            for at, far in tails:
+                column = np.ascontiguousarray(self._matrix(values)[:, at])
+                finite = np.flatnonzero(np.isfinite(column))
+                found = finite[far.find(column[finite])]
+                far.add(column[found], found + first)
+        for at, (shape, high_end, low_end) in suspects.items():
+            found_extremes = [*high_end.extremes(shape), *low_end.extremes(shape)]
+            self._extremes[at] = tuple(sorted(found_extremes, key=lambda extreme: (-abs(extreme.score), extreme.row)))
+
+    def _suspects(self) -> dict[int, tuple[Shape, Far, Far]]:
+        """Columns, or arrays of one axis, whose farthest value is far."""
         drawn = np.concatenate(self._drawn) if self._drawn else np.empty((0, self._columns))
         suspects: dict[int, tuple[Shape, Far, Far]] = {}
         for at in range(self._columns if self._by_column or len(self.layout.shape) == 1 else 0):
             shape = self._shape(at, drawn[:, at])
             if shape is not None and self._moments is not None and shape.spread > 0.0:
-                with np.errstate(over="ignore"):
-                    reach = max(self._moments.maximum[at] - shape.median, shape.median - self._moments.minimum[at])
-                if reach >= LEAST_SCORE * shape.spread:
+                reach = _reach(shape, self._moments.minimum[at], self._moments.maximum[at])
+                if reach >= LEAST_SCORE:
                     suspects[at] = (shape, Far(1), Far(-1))
-        wanted = self._equal.candidates() if self._equal is not None else None
-        if not suspects and wanted is None:
-            return
-        stream.seek(start)
-        for first, values in self._blocks(stream):
-            if wanted is not None and self._equal is not None:
-                self._equal.compare(values, first, wanted)
-            for at, (_, high, low) in suspects.items():
-                column = np.ascontiguousarray(self._matrix(values)[:, at])
-                finite = np.flatnonzero(np.isfinite(column))
-                for far in (high, low):
-                    found = finite[far.find(column[finite])]
-                    far.add(column[found], found + first)
-        for at, (shape, high, low) in suspects.items():
-            found_extremes = [*high.extremes(shape), *low.extremes(shape)]
-            self._extremes[at] = tuple(sorted(found_extremes, key=lambda extreme: (-abs(extreme.score), extreme.row)))
+        return suspects
+
+    def _ranges_by_reach(
+        self, suspects: dict[int, tuple[Shape, Far, Far]]
+    ) -> list[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
+        """Blocks with the farthest values first, so that most of the others need not be read; archives only go forward."""
+        if self._name:
+            return self._ranges
+        return sorted(
+            self._ranges,
+            key=lambda one: (-max(_reach(shape, one[1][at], one[2][at]) for at, (shape, _, _) in suspects.items()), one[0]),
+        )
 
     def _column_name(self, at: int) -> str:
         if self._by_column:
@@ -208,6 +233,12 @@ class ArrayValues:
                     column=self._column_name(at),
                     count=spots.count,
                 )
+
+
+def _reach(shape: Shape, low: float, high: float) -> float:
+    """How far the farther end of a range is from the median, in spreads."""
+    with np.errstate(over="ignore"):
+        return float(max(high - shape.median, shape.median - low)) / shape.spread
 
 
 def _step(values: int) -> int:

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from dltool.scan.record import Extreme
 from dltool.scan.tables.extremes import Far, Shape, shape_of
+from dltool.scan.tables.rows import Rows
 
 FIRST_ROWS = 20
 """So many rows are named where values of a column are not what they should be."""
-
-Rows = NDArray[np.int64] | int
-"""Indices of rows, or of the first of consecutive ones."""
 
 
 class Spots:

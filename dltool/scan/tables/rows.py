@@ -15,6 +15,8 @@ from dltool.scan.tables.block import ABSENT, Cells
 
 MOST_ROWS = 1 << 23
 """Above it only rows whose hash ends in a zero bit are compared, then in two, and so on: memory stays flat."""
+Rows = NDArray[np.int64] | int
+"""Indices of rows, or of the first of consecutive ones."""
 SLICE_ROWS = 1 << 14
 """Rows that are hashed together, so that what is in between stays in the cache."""
 MOST_GROUPS = 100
@@ -83,13 +85,13 @@ class EqualRows:
     def __init__(self) -> None:
         self._hashes: list[NDArray[np.uint64]] = []
         self._labels: list[NDArray[np.uint32]] = []
-        self._rows: list[NDArray[np.int64]] = []
+        self._rows: list[Rows] = []
         self._held = 0
         self._mask = 0
         self._total = 0
         self.rows = 0
 
-    def add(self, sums: NDArray[np.uint64], labels: NDArray[np.uint64] | None, rows: NDArray[np.int64]) -> None:
+    def add(self, sums: NDArray[np.uint64], labels: NDArray[np.uint64] | None, rows: Rows) -> None:
         """Rows of a block: sums of ``add_cells`` over all columns but the target, and the same of the target alone."""
         hashes = _scrambled(sums)
         self.rows += len(hashes)
@@ -98,7 +100,8 @@ class EqualRows:
         marks = None if labels is None else (_scrambled(labels) >> _HALF).astype(np.uint32)
         if self._mask:
             kept = (hashes & np.uint64(self._mask)) == 0
-            hashes, rows, marks = hashes[kept], rows[kept], None if marks is None else marks[kept]
+            at = np.flatnonzero(kept)
+            hashes, rows, marks = hashes[at], _taken(rows, at), None if marks is None else marks[at]
         self._hashes.append(hashes)
         self._rows.append(rows)
         if marks is not None:
@@ -166,7 +169,7 @@ class EqualRows:
         if not found:
             return np.empty(0, np.uint64), None, np.empty(0, np.int64)
         hashes = np.concatenate([piece[at] for piece, at in zip(pieces, found, strict=True)])
-        rows = np.concatenate([piece[at] for piece, at in zip(self._rows, found, strict=True)])
+        rows = np.concatenate([_taken(piece, at) for piece, at in zip(self._rows, found, strict=True)])
         marks = np.concatenate([piece[at] for piece, at in zip(self._labels, found, strict=True)]) if marked else None
         _, place, repeats = np.unique(hashes, return_inverse=True, return_counts=True)
         several = np.flatnonzero(repeats[place] > 1)
@@ -177,7 +180,7 @@ class EqualRows:
         self._mask = self._mask * 2 + 1
         kept = [(hashes & np.uint64(self._mask)) == 0 for hashes in self._hashes]
         self._hashes = [piece[mask] for piece, mask in zip(self._hashes, kept, strict=True)]
-        self._rows = [piece[mask] for piece, mask in zip(self._rows, kept, strict=True)]
+        self._rows = [_taken(piece, np.flatnonzero(mask)) for piece, mask in zip(self._rows, kept, strict=True)]
         self._labels = [piece[mask] for piece, mask in zip(self._labels, kept, strict=True)] if self._labels else []
         self._held = sum(map(len, self._hashes))
 
@@ -198,8 +201,14 @@ def _scrambled(sums: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _among(hashes: NDArray[np.uint64], twice: NDArray[np.uint32], table: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Positions of hashes whose upper half is in ``twice``; ``table`` tells by its first 16 bits."""
     at = np.flatnonzero(table[(hashes >> np.uint64(48)).astype(np.uint16)])
-    among: NDArray[np.intp] = at[np.isin((hashes[at] >> _HALF).astype(np.uint32), twice)]
+    upper = (hashes[at] >> _HALF).astype(np.uint32)
+    place = np.minimum(np.searchsorted(twice, upper), len(twice) - 1)
+    among: NDArray[np.intp] = at[twice[place] == upper]
     return among
+
+
+def _taken(rows: Rows, at: NDArray[np.intp]) -> NDArray[np.int64]:
+    return at.astype(np.int64) + rows if isinstance(rows, int) else rows[at]
 
 
 def _group(

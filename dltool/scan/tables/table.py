@@ -82,7 +82,7 @@ class Table:
             self._labels.add(block.columns[at])
         if self._equal is not None:
             labels = self._label_sums(block, hashes)
-            self._equal.add(sums, labels, indices)
+            self._equal.add(sums, labels, block.first_row if block.kept is None else block.kept)
         self._sample.thin_out([column.numbers.sample for column in self.columns])
 
     def finish(self) -> tuple[TableFacts, list[Flaw], str | None]:
