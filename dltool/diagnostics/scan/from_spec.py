@@ -81,6 +81,7 @@ class _SpecScan:
         self._stop = options.stop or StopFlag(options.timeout_s)
         excluded = loaded.spec.data.exclude
         self._left_out = None if excluded is None else LeftOut(read_exclusions(loaded.directory / excluded))
+        self._damaged = False
         self._names: dict[str, tuple[str, str]] = {}
         """Name and path as the report has them, by where a file lies."""
 
@@ -119,6 +120,7 @@ class _SpecScan:
             if kept is not None:
                 item = replace(kept.item, index=gathering.files, name=name, split=source.split or kept.item.split)
                 self._names[str(Path(item.path).absolute())] = name, item.path
+                self._damaged |= any(flaw.severity is Severity.ERROR for flaw in kept.found.flaws)
                 gathering.take(Entry(item, kept.found))
 
     def _built(self) -> tuple[Experiment | None, ModelFit | None]:
@@ -131,7 +133,7 @@ class _SpecScan:
                 raise
             return None, ModelFit(misfits=tuple(map(_misfit, error.problems)))
         except DataError as error:
-            if not self.found:
+            if not self._damaged:
                 raise
             self.assumptions.append(f"The model was not tried: {error.problems[0]}")
             return None, None

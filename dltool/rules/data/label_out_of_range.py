@@ -68,7 +68,7 @@ class LabelOutOfRange(Rule):
             return Skip(NO_CLASSES if table.nearly_all_differ else "the labels are names, not numbers of classes")
         if table.outputs is not None:
             odd = tuple(label for label in labels if not 0 <= label < table.outputs)
-            who = "the model" if table.head is None else f"the model's {table.head}"
+            who = "the model" if table.head is None else f"the model's head ({table.head})"
             told, severity = f"of 0 to {table.outputs - 1} that {who} has outputs for", Severity.ERROR
         else:
             block = block_of(labels)

@@ -53,7 +53,7 @@ class Data(SpecModel):
     """What the targets are; absent: classification for words and whole numbers, regression for other numbers."""
     shuffle: Flag = True
     exclude: FilePath | None = None
-    """A .jsonl file whose lines name the samples to leave out: {"path": ...} or {"row": ...}."""
+    """A .jsonl file whose lines name the samples to leave out: {"path": ...} or {"row": ...}; or a manifest of a scan."""
     limit: Count | None = None
     """Only so many samples, drawn from the seed before the split."""
     classes: tuple[Whole | Name, ...] | None = Field(default=None, min_length=2)
