@@ -311,7 +311,9 @@ class NonFiniteEvent:
     The fields from ``file`` on are known where the step was traced. ``inputs`` are the tensors that the birth operator took
     and ``output`` the first bad one that it gave; ``index`` is the first bad place in it and ``operands`` are the values
     that the inputs had there, where the operator is elementwise. ``makers`` are the public names of the operators that made
-    the inputs in this step (None for what was there before it). ``arguments`` are its plain arguments by name (an exponent,
+    the inputs in this step (None for what was there before it), ``names`` what the others are called (``parameter w``,
+    ``input``). ``finite_again`` is, in backward, the forward function that had turned the bad value met there into a
+    finite one. ``arguments`` are its plain arguments by name (an exponent,
     an eps). In backward ``forward_op`` is the operator whose gradient was computed. ``source`` says where a value
     came from that was bad before the step ("target", "exp_avg_sq"), ``proof`` in words what was mended to heal the step,
     ``settings`` the optimizer's numbers (lr, eps, ...) and the rest of what a cause may hang on. ``code`` is the user's
@@ -336,6 +338,8 @@ class NonFiniteEvent:
     index: tuple[int, ...] | None = None
     operands: tuple[float, ...] = ()
     makers: tuple[str | None, ...] = ()
+    names: tuple[str | None, ...] = ()
+    finite_again: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     proof: str | None = None

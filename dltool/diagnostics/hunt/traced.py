@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from dltool.diagnostics.hunt.keepsakes import names_of_constants
 from dltool.diagnostics.hunt.rows import layout
 from dltool.probes.trace.record import Leaf, Mending, Suspect
 from dltool.probes.trace.suspects import only_moved, suspects
@@ -79,6 +80,7 @@ def _tracing(tracer: Tracer, walk: Walk) -> Iterator[None]:
     targets = tuple(batch.target for batch in walk.placed)
     states = {name: value for part, name, value in state_of(walk.experiment) if part == "states"}
     with tracer.tracing(inputs, targets, states):
+        tracer.flow.name("constant", names_of_constants(walk.experiment))
         yield
 
 

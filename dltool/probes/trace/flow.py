@@ -90,6 +90,13 @@ class Flow:
         """Public name of the operator that made these values in this step; None for what was there before it."""
         return self._makers.get(_key(tensor))
 
+    def named(self, tensor: Tensor) -> str | None:
+        """What a tensor is called that was there before the step: its kind and name; None for others."""
+        kind, name = self._named.get(_key(tensor), (None, ""))
+        if kind is None or self.maker(tensor) is not None:
+            return None
+        return name if kind == "constant" else kind if kind in {"input", "target"} else f"{kind} {name}"
+
     def sources(self, tensor: Tensor) -> Sequence[int | Leaf]:
         """Where the bad values in ``tensor`` come from; nothing for a finite one."""
         return self.taken(tensor).sources

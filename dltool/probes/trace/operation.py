@@ -24,8 +24,8 @@ from dltool.probes.trace.signature import Signature, plain_arguments
 class Ran:
     """One operator that ran: what it took (as it was before), what it gave, and where it stood (``site``).
 
-    ``makers`` by argument are the operators that made what it took. ``reenters``: all bad values that it took are those of
-    forward operators, that is saved for backward.
+    ``makers`` by argument are the operators that made what it took, ``names`` what the rest is called. ``reenters``: all
+    bad values that it took are those of forward operators, that is saved for backward.
     """
 
     func: Any
@@ -36,6 +36,7 @@ class Ran:
     node: Any
     site: Any
     makers: Mapping[str, str]
+    names: Mapping[str, str]
     reenters: bool
 
 
@@ -80,6 +81,7 @@ def describe(
         index=index,
         operands=_operands(ran, output, index),
         makers=tuple(ran.makers.get(name) for name in ran.taken),
+        names=tuple(ran.names.get(name) for name in ran.taken),
         rows=rows_of(where, samples),
         **operation,
     )

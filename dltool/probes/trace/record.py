@@ -17,7 +17,8 @@ LeafKind = Literal["input", "target", "parameter", "buffer", "state", "constant"
 class Leaf:
     """A tensor with non-finite values that was there before the step (``name`` as in named_parameters, named_buffers).
 
-    The name of a state is ``<parameter>/<key>``, of an input or target its place in the nesting, of a constant "".
+    The name of a state is ``<parameter>/<key>``, of an input or target its place in the nesting, of a constant where it is
+    kept, "" where nobody knows.
     """
 
     kind: LeafKind
@@ -50,6 +51,8 @@ class Operation:
         arguments: plain arguments by name.
         index, operands: first bad place in the output, and what elementwise inputs held there.
         makers: for each of ``inputs`` the public name of the operator that made it in this step, None where none did.
+        names: for each of ``inputs`` what it is called, where it was there before the step (``parameter head.weight``).
+        finite_again: in backward, the forward function that had made finite values of the bad one that is met again.
         rows: rows of the bad outputs that hold bad values, where the first dimension is that of the samples.
         born: it made non-finite values out of finite ones, or NaN out of Inf.
         deliberate: its non-finite values were written on purpose (a fill, a mask), not computed.
@@ -72,6 +75,8 @@ class Operation:
     index: tuple[int, ...] | None = None
     operands: tuple[float, ...] = ()
     makers: tuple[str | None, ...] = ()
+    names: tuple[str | None, ...] = ()
+    finite_again: str | None = None
     rows: tuple[int, ...] | None = None
     born: bool = False
     deliberate: bool = False

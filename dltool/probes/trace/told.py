@@ -54,6 +54,8 @@ def event_of_birth(operation: Operation, step: int, phase: Phase, parameter: str
         index=operation.index,
         operands=operation.operands,
         makers=operation.makers,
+        names=operation.names,
+        finite_again=operation.finite_again,
         arguments=operation.arguments,
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -67,6 +68,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._detailed = 0
         self.flow = Flow()
         self.operations: dict[int, Operation] = {}
+        self._finite_again: dict[int, str] = {}
+        """By the operators that made bad values, the first that took those and gave finite ones."""
         self.swallowed: set[int | Leaf] = set()
         """Where bad values came from of which arithmetic made good ones: exp(-inf) is 0, and so is 1 / inf."""
         self.last_item: Sequence[int | Leaf] = ()
@@ -108,6 +111,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         calls = units(kind, named)
         taken = [self._look(kind, unit) for unit in calls]
         makers = [self._makers(unit) for unit in calls]
+        names = [self._names(unit) for unit in calls]
         try:
             result = func(*args, **kwargs)
         except Exception:
@@ -117,7 +121,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             outputs = [tensor for tensor in given(kind, result, unit, index) if can_be_bad(tensor)]
             before = [self.operations[s].phase for s in _sources([taken[index]]) if isinstance(s, int)]
             reenters = bool(before) and all(phase in {"forward", "loss"} for phase in before)
-            self._note(Ran(func, kind, named, taken[index], outputs, node, site, makers[index], reenters))
+            self._note(Ran(func, kind, named, taken[index], outputs, node, site, makers[index], names[index], reenters))
         return result
 
     def _site(self, func: Any, node: Any) -> Site:
@@ -153,6 +157,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _makers(self, unit: Unit) -> dict[str, str]:
         return {name: maker for name, tensor in unit.taken.items() if (maker := self.flow.maker(tensor)) is not None}
 
+    def _names(self, unit: Unit) -> dict[str, str]:
+        return {name: called for name, tensor in unit.taken.items() if (called := self.flow.named(tensor)) is not None}
+
     def _note(self, ran: Ran) -> None:
         ordinal = self._count
         self._count += 1
@@ -175,8 +182,24 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.last_item = sources
         elif ran.kind.base == "item":
             self.last_item = ()
-        elif not ran.kind.moves:
-            self.swallowed |= set(_sources([ran.taken]))
+        else:
+            self._lost(ran)
+
+    def _lost(self, ran: Ran) -> None:
+        """Bad values that it took, if any, are in none that it gave."""
+        sources = _sources([ran.taken])
+        self.swallowed |= set() if ran.kind.moves else set(sources)
+        for source in sources if ran.node is None else ():
+            if isinstance(source, int):
+                self._finite_again.setdefault(source, ran.site.op)
+
+    def _was_lost_at(self, sources: Sequence[int | Leaf]) -> str | None:
+        """The forward function that first gave finite values for these bad ones, or for what was computed with them."""
+        reached = {source for source in sources if isinstance(source, int)}
+        for operation in self.operations.values():
+            if operation.phase in {"forward", "loss"} and not reached.isdisjoint(operation.sources):
+                reached.add(operation.ordinal)
+        return next((self._finite_again[source] for source in sorted(reached) if source in self._finite_again), None)
 
     def _is_to_mend(self, ran: Ran, ordinal: int, bad: Mapping[int, Bad]) -> bool:
         if ordinal in self._mend.ordinals or not self._mend.places:
@@ -187,7 +210,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _described(self, ran: Ran, ordinal: int, bad: Mapping[int, Bad], *, detailed: bool) -> Operation:
         first = min(bad)
         phase = self._position.phase(ran.node)
-        return describe(ran, first, bad[first], ordinal, phase, samples=self._samples, detailed=detailed)
+        operation = describe(ran, first, bad[first], ordinal, phase, samples=self._samples, detailed=detailed)
+        if detailed and phase == "backward" and ran.reenters:
+            return replace(operation, finite_again=self._was_lost_at(_sources([ran.taken])))
+        return operation
 
 
 class _Calls(TorchFunctionMode):
