@@ -148,8 +148,8 @@ class TableFacts:
     equal_rows: tuple[RowGroup, ...] = ()
     equal_row_count: int = 0
     row_hashes: bytes = b""
-    """8 bytes a row, without its label, little-endian; only where several tables or splits are compared. Up to a million rows
-    in their order, ragged ones left out; of more, of distinct rows, sorted."""
+    """8 bytes a row, without its label, little-endian; only where several tables or splits are compared. Up to a million
+    rows in their order, ragged ones left out; of more, of distinct rows, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
