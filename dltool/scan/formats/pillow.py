@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from dltool.core.finding import Severity
-from dltool.scan.digest import digest_of
+from dltool.scan.digest import RunningDigest, digest_of
 from dltool.scan.flaws import corrupt, oddity, unsafe
 from dltool.scan.formats.seen import Seen
 from dltool.scan.inspector import PictureInspector
@@ -35,7 +35,12 @@ FRAME_BUDGET_PIXELS = 64_000_000
 UNSUPPORTED = re.compile(
     r"unsupported|not supported|unknown (?:pixel mode|data org|compression)|invalid palette size", re.IGNORECASE
 )
+EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BITS = 65535.0
+
+WHOLE_PIXELS = 16_000_000
+STRIP_PIXELS = 1_000_000
+"""Pictures above the first are hashed and reduced in strips of the second: copies of the whole take seconds and gigabytes."""
 
 
 class Frames(NamedTuple):
@@ -103,7 +108,24 @@ def opinion(data: bytes, pillow_name: str) -> tuple[str | None, str | None]:
 def content_of(image: Image.Image) -> str:
     """A hash of a loaded picture that is the same whatever it was wrapped in: size, mode, and pixels without palette."""
     shown = _shown(image)
-    return f"{digest_of(shown.tobytes())}:{shown.width}x{shown.height}:{shown.mode}"
+    return f"{_pixel_digest(shown)}:{shown.width}x{shown.height}:{shown.mode}"
+
+
+def _pixel_digest(image: Image.Image) -> str:
+    """Of all pixels; those of a large picture are not copied as a whole, which takes longer than to hash them."""
+    if image.width * image.height <= WHOLE_PIXELS:
+        return digest_of(image.tobytes())
+    running = RunningDigest()
+    for _, strip in _strips(image):
+        running.add(strip.tobytes())
+    return running.text
+
+
+def _strips(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """Pieces of some whole rows, a ``multiple`` of them but for the last piece, with where they begin."""
+    rows = max(1, STRIP_PIXELS // max(1, image.width) // multiple) * multiple
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def inspector_of(name: str) -> PictureInspector:
@@ -221,6 +243,8 @@ def other_frames(data: bytes, pillow_name: str, settings: InspectSettings) -> Fr
 
 def look_at(image: Image.Image) -> tuple[Look | None, tuple[Flaw, ...]]:
     """Statistics of a loaded picture at reduced size, and its values that are no numbers."""
+    if image.width * image.height > WHOLE_PIXELS and image.mode in EIGHT_BITS and (seen := _look_at_large(image)):
+        return seen, ()
     colours, scale = _canonical(image)
     if isinstance(colours, Image.Image):
         factor = _factor(colours.size)
@@ -236,6 +260,17 @@ def look_at(image: Image.Image) -> tuple[Look | None, tuple[Flaw, ...]]:
     factor = _factor((colours.shape[1], colours.shape[0]))
     seen = look(_block_means(colours, factor), scale)
     return (look(colours, scale) if seen.nearly_flat and factor > 1 else seen), ()
+
+
+def _look_at_large(image: Image.Image) -> Look | None:
+    """The same, reduced strip by strip; None where fine patterns averaged out, or there is nothing to reduce."""
+    factor = _factor(image.size)
+    if factor == 1:
+        return None
+    parts = [_canonical(strip).colours for _, strip in _strips(image, factor)]
+    reduced = np.concatenate([np.asarray(part.reduce(factor)) for part in parts if isinstance(part, Image.Image)])
+    seen = look(reduced, 255.0, (image.height / factor, image.width / factor))
+    return None if seen.nearly_flat else seen
 
 
 def _canonical(image: Image.Image) -> Canonical:
