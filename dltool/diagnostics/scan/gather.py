@@ -16,6 +16,8 @@ from dltool.scan.gather.collectors import Collector, GatherSettings, collectors
 from dltool.scan.gather.names import printable
 from dltool.scan.record import Entry
 
+MOST_COLUMNS = 1000
+"""Names of columns that are kept, to say which there are."""
 KINDS: tuple[LeftOutKind, ...] = ("hidden", "special", "label")
 
 
@@ -28,6 +30,10 @@ class Gathering:
     files: int = 0
     size_bytes: int = 0
     splits: Counter[str] = field(default_factory=Counter)
+    told: int = 0
+    """Those of a known format, or with something wrong."""
+    columns: dict[str, None] = field(default_factory=dict)
+    targets: set[str] = field(default_factory=set)
 
     @classmethod
     def begin(cls, outlets: Outlets, target_kind: str) -> Gathering:
@@ -41,6 +47,12 @@ class Gathering:
         self.size_bytes += entry.found.size_bytes
         if entry.item.split is not None:
             self.splits[entry.item.split] += 1
+        self.told += entry.found.format is not None or bool(entry.found.flaws)
+        table = entry.found.table
+        if table is not None and table.target is not None:
+            self.targets.add(table.target)
+        if table is not None and len(self.columns) < MOST_COLUMNS:
+            self.columns.update((column.name, None) for column in table.columns)
         for collector in self.collectors:
             collector.add(entry)
         self.outlets.add(entry)

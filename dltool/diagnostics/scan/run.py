@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from dltool.core.errors import DataError, Problem, UserError
+from dltool.core.errors import DataError, Problem, UserError, closest
 from dltool.core.finding import Severity
 from dltool.core.measured.scan_run import LeftOut, ManifestCheck, ShardRecords
 from dltool.core.measurements import Section
@@ -140,7 +140,7 @@ class Scan:
             if self._part is not None:
                 self._part.add(sample.order, checked.item, checked.found)
         if self._stop.reason is None:
-            self._refuse_nothing()
+            self._refuse_nothing(gathering)
             for entry, order in self._absent(gathering.files):
                 gathering.take(entry)
                 if self._part is not None:
@@ -181,8 +181,10 @@ class Scan:
                 yield Entry(item, absent(self._seen)), order
                 index += 1
 
-    def _refuse_nothing(self) -> None:
+    def _refuse_nothing(self, gathering: Gathering) -> None:
         if self._listing.files:
+            if self._shard is None:
+                _refuse_unknown(gathering, self.target.given, self.options.target_column)
             return
         hidden = self._listing.passed.counts["hidden"]
         what = {"folder": "holds no files", "glob": "matches no files", "manifest": "lists no files"}
@@ -220,6 +222,19 @@ class Scan:
                 left_out_within=within,
                 records=self._part.text(),
             )
+
+
+def _refuse_unknown(gathering: Gathering, given: str, target: str | None) -> None:
+    """Where nothing could be told of any file, or no table has the column that was named, there is no answer."""
+    if gathering.files and not gathering.told:
+        known = "a picture (jpeg, png, ...), a table (csv, jsonl, parquet), arrays, weights or wav"
+        many = f"none of the {gathering.files:,} files of {given} is" if gathering.files > 1 else f"{given} is not"
+        raise DataError(Problem(message=f"{many} of a format that scan reads", expected=known))
+    if target is not None and target not in gathering.targets:
+        near = closest(target, list(gathering.columns))
+        raise DataError(
+            Problem(message=f"no table of {given} has this column", key="--target", value=repr(target), suggestion=near)
+        )
 
 
 def is_whole_picture(entry: Entry) -> bool:
