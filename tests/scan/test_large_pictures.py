@@ -23,7 +23,7 @@ def test_strips_give_what_the_whole_gives(monkeypatch, mode, size):
 
 def test_a_fine_pattern_in_a_large_picture_is_not_flat(monkeypatch):
     monkeypatch.setattr(pillow, "WHOLE_PIXELS", 1000)
-    checks = Image.fromarray((np.indices((200, 200)).sum(axis=0) % 2 * 255).astype(np.uint8))
+    checks = Image.fromarray((np.indices((224, 224)).sum(axis=0) % 2 * 255).astype(np.uint8))
     seen, _ = pillow.look_at(checks)
     assert seen is not None
     assert seen.span == 1

@@ -40,7 +40,7 @@ SIXTEEN_BITS = 65535.0
 
 WHOLE_PIXELS = 16_000_000
 STRIP_PIXELS = 1_000_000
-"""Pictures above the first are hashed and reduced in strips of the second: copies of the whole take seconds and gigabytes."""
+"""Pictures above the first are hashed and reduced in strips of the second: copies of a whole one take seconds."""
 
 
 class Frames(NamedTuple):
