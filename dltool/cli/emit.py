@@ -10,6 +10,7 @@ from typing import assert_never
 
 import typer
 
+from dltool.cli.ci import append_job_summary, ground
 from dltool.cli.console import look_of
 from dltool.cli.options import FailOn, Format
 from dltool.core.errors import OutputError
@@ -41,9 +42,12 @@ def detail_of(*, quiet: bool, verbose: bool) -> Detail:
 
 
 def emit(report: Report, output: Output) -> int:
-    """Write the report and return the exit code."""
-    write(_reporter(output).render(report), output)
-    return exit_code(report, output.fail_on)
+    """Write the report and return the exit code; on GitHub the job's summary gets its page too."""
+    code = exit_code(report, output.fail_on)
+    write(_reporter(output, code).render(report), output)
+    if output.form is Format.GITHUB:
+        append_job_summary(report)
+    return code
 
 
 def exit_code(report: Report, fail_on: FailOn) -> int:
@@ -54,7 +58,7 @@ def exit_code(report: Report, fail_on: FailOn) -> int:
 
 
 def write(text: str, output: Output) -> None:
-    """To the file, or to stdout: JSON in UTF-8 always, a table in the terminal's own encoding.
+    """To the file, or to stdout: what machines read in UTF-8 always, a table in the terminal's own encoding.
 
     Raises:
         OutputError: the disk is full, or the place cannot be written to.
@@ -65,13 +69,13 @@ def write(text: str, output: Output) -> None:
         else:
             if sys.stdout is None:
                 raise OutputError("cannot write to stdout: it is closed; name a file with --output")
-            encoding = "utf-8" if output.form is Format.JSON else (sys.stdout.encoding or "utf-8")
+            encoding = (sys.stdout.encoding or "utf-8") if output.form is Format.TABLE else "utf-8"
             _write_stdout(text.encode(encoding, errors="replace" if output.form is Format.TABLE else "backslashreplace"))
     except OSError as error:
         raise OutputError(f"cannot write {output.file or 'to stdout'}: {error.strerror}") from error
 
 
-def _reporter(output: Output) -> Reporter:
+def _reporter(output: Output, code: int) -> Reporter:
     match output.form:
         case Format.TABLE:
             from dltool.reporters.table.reporter import TableReporter
@@ -81,6 +85,30 @@ def _reporter(output: Output) -> Reporter:
             from dltool.reporters.json import JsonReporter
 
             return JsonReporter()
+        case Format.JSONL:
+            from dltool.reporters.jsonl import JsonlReporter
+
+            return JsonlReporter()
+        case Format.JUNIT:
+            from dltool.reporters.junit import JunitReporter
+
+            return JunitReporter(ground(), fail_from=output.fail_on.severity)
+        case Format.SARIF:
+            from dltool.reporters.sarif import SarifReporter
+
+            return SarifReporter(ground(), exit_code=code)
+        case Format.GITHUB:
+            from dltool.reporters.github import GithubReporter
+
+            return GithubReporter(ground())
+        case Format.GITLAB:
+            from dltool.reporters.gitlab import GitlabReporter
+
+            return GitlabReporter(ground())
+        case Format.MARKDOWN:
+            from dltool.reporters.markdown import MarkdownReporter
+
+            return MarkdownReporter(ground())
         case _:
             assert_never(output.form)
 

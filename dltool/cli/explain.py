@@ -16,7 +16,7 @@ from dltool.rules.base import Rule
 def explain(
     rule: Annotated[str, typer.Argument(metavar="RULE", show_default=False, help="A rule's id or name.")],
     *,
-    form: opt.ReportFormat = opt.Format.TABLE,
+    form: opt.CatalogueFormat = opt.PageFormat.TABLE,
     output: opt.OutputFile = None,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
 ) -> None:
@@ -24,8 +24,8 @@ def explain(
     from dltool.rules.catalogue import RULES
 
     found = _find(rule, RULES)
-    result = Output(form=form, file=output)
-    if form is opt.Format.JSON:
+    result = Output(form=opt.Format(form.value), file=output)
+    if form is opt.PageFormat.JSON:
         from dltool.reporters.catalogue import rule_json
 
         text = rule_json(found)

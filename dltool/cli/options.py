@@ -17,6 +17,19 @@ class Format(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    JSONL = "jsonl"
+    JUNIT = "junit"
+    SARIF = "sarif"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    MARKDOWN = "markdown"
+
+
+class PageFormat(StrEnum):
+    """How a page of the catalogue is written: it holds no findings, so most formats of a report have no use for it."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 class FailOn(StrEnum):
@@ -27,9 +40,14 @@ class FailOn(StrEnum):
     INFO = "info"
     NEVER = "never"
 
+    @property
+    def severity(self) -> Severity | None:
+        """The mildest severity that fails, or None where none does."""
+        return None if self is FailOn.NEVER else Severity(self.value)
+
     def reached_by(self, worst: Severity | None) -> bool:
         """Whether a report whose gravest finding is ``worst`` fails."""
-        return self is not FailOn.NEVER and worst is not None and worst.rank >= Severity(self.value).rank
+        return self.severity is not None and worst is not None and worst.rank >= self.severity.rank
 
 
 def split_names(values: list[str]) -> list[str]:
@@ -108,6 +126,7 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Continue the run in --run DIR, or the newest of this name, where it stopped.")
 ]
 ReportFormat = Annotated[Format, typer.Option("--format", help="How the result is written.")]
+CatalogueFormat = Annotated[PageFormat, typer.Option("--format", help="How the result is written.")]
 OutputFile = Annotated[
     Path | None,
     typer.Option(

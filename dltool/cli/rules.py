@@ -10,15 +10,15 @@ from dltool.cli.emit import CLEAN, Output, write
 
 def rules(
     *,
-    form: opt.ReportFormat = opt.Format.TABLE,
+    form: opt.CatalogueFormat = opt.PageFormat.TABLE,
     output: opt.OutputFile = None,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
 ) -> None:
     """List every rule: id, name, severity and what it finds."""
     from dltool.rules.catalogue import RULES
 
-    result = Output(form=form, file=output)
-    if form is opt.Format.JSON:
+    result = Output(form=opt.Format(form.value), file=output)
+    if form is opt.PageFormat.JSON:
         from dltool.reporters.catalogue import catalogue_json
 
         text = catalogue_json(RULES)

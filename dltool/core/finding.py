@@ -62,7 +62,7 @@ class Finding:
         where = self.where
         identity = (self.rule, where.module, where.parameter, where.op, where.key)
         text = "\x1f".join("" if part is None else part for part in identity)
-        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

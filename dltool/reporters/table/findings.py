@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from rich.console import RenderableType
 from rich.text import Text
 
-from dltool.core.finding import Finding, Where
+from dltool.core.finding import Finding
+from dltool.reporters.place import places
 from dltool.reporters.table.birth import birth, event_of, proof
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
@@ -63,25 +64,3 @@ def _of(key: str, value: object) -> str:
     if key.endswith("interval") and isinstance(value, list | tuple) and len(value) == 2:
         return f"{worded(value[0])} to {worded(value[1])}"
     return worded(value)
-
-
-def places(where: Where) -> Iterator[str]:
-    """The fields of a place that apply, from the network outwards to the file."""
-    if where.parameter is not None:
-        yield where.parameter
-    elif where.module is not None:
-        yield f"module {where.module}" if where.module else "the model"
-    if where.op is not None:
-        yield where.op if where.phase is None else f"{where.op} in {where.phase}"
-    elif where.phase is not None:
-        yield where.phase
-    if where.step is not None:
-        yield f"step {where.step:,}"
-    if where.samples is not None:
-        yield f"sample{'' if len(where.samples) == 1 else 's'} {worded(list(where.samples))}"
-    if where.rank is not None:
-        yield f"rank {where.rank}"
-    if where.file is not None:
-        yield where.file if where.line is None else f"{where.file}:{where.line}"
-    if where.key is not None:
-        yield where.key

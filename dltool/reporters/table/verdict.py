@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from dltool.core.finding import Severity
-from dltool.reporters.numbers import plural
+from dltool.reporters.outcome import counted, nothing_judged, rules_passed
 from dltool.reporters.table.findings import numbers
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import GOOD_STYLE, QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
@@ -66,30 +66,12 @@ def summary(page: Page) -> Iterator[RenderableType]:
     line = Text()
     for severity in reversed(Severity):
         if found[severity]:
-            text = str(found[severity]) + " info" if severity is Severity.INFO else plural(found[severity], severity)
+            text = counted(severity, found[severity])
             line.append(f"{page.sign.of(severity)} {text}", SEVERITY_STYLE[severity]).append("  ")
-    if not found and _nothing_judged(page):
+    if not found and nothing_judged(page.report):
         line.append("nothing was judged", SEVERITY_STYLE[Severity.WARNING]).append("  ")
     elif not found:
         line.append(f"{page.sign.good} no findings", GOOD_STYLE).append("  ")
     if page.report.checks:
-        line.append(_passed(page), QUIET_STYLE)
+        line.append(rules_passed(page.report, skipped=page.verbose), QUIET_STYLE)
     yield line
-
-
-def _nothing_judged(page: Page) -> bool:
-    outcomes = {check.outcome for check in page.report.checks}
-    return outcomes == {"skipped"}
-
-
-def _passed(page: Page) -> str:
-    """Rules that were skipped are none of a reader's business, unless he asked for all."""
-    outcomes = Counter(check.outcome for check in page.report.checks)
-    judged, passed = outcomes["passed"] + outcomes["failed"], outcomes["passed"]
-    if judged == 0:
-        told = "no rule applies"
-    elif judged == 1:
-        told = f"the one rule that applies {'passed' if passed else 'did not pass'}"
-    else:
-        told = f"{'all' if passed == judged else f'{passed} of the'} {judged} rules that apply passed"
-    return f"{told}, {outcomes['skipped']} skipped" if page.verbose and outcomes["skipped"] else told

@@ -1,0 +1,121 @@
+"""SARIF 2.1.0 (OASIS, errata 01), for code scanning: section numbers below are those of the standard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dltool.core import codec
+from dltool.core.finding import Finding
+from dltool.core.report import Report
+from dltool.reporters.place import Ground, file_of, line_of
+from dltool.reporters.prose import causes_of, reasons
+from dltool.reporters.sarif_rules import LEVELS, descriptors
+from dltool.reporters.visible import visible, well_formed
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+ROOT = "%SRCROOT%"
+FINGERPRINT = "dltool/v1"
+
+MOST_RESULTS = 25_000
+"""GitHub refuses a whole file that has more (docs.github.com, "SARIF support for code scanning")."""
+
+
+class SarifReporter:
+    """One run with every rule that was asked, each finding as a result, and skipped rules as notifications."""
+
+    def __init__(self, ground: Ground, *, exit_code: int) -> None:
+        self.ground = ground
+        self.exit_code = exit_code
+
+    def render(self, report: Report) -> str:
+        """The log file."""
+        rules = descriptors(report)
+        indices = {rule["id"]: index for index, rule in enumerate(rules)}
+        causes = causes_of(report)
+        run = {
+            "tool": {"driver": {"name": "dltool", "version": report.tool_version, "rules": rules}},
+            "automationDetails": {"id": _category(report)},
+            "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository."}}},
+            "invocations": [self._invocation(report, indices)],
+            "results": [self._result(f, report, indices, causes) for f in report.findings[:MOST_RESULTS]],
+            "properties": {"command": report.command, "target": report.target, "run": codec.encode(report.run)},
+        }
+        log = well_formed({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+        return json.dumps(log, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def _invocation(self, report: Report, indices: Mapping[str, int]) -> dict[str, Any]:
+        skipped = [
+            {
+                "level": "note",
+                "associatedRule": {"id": check.rule, "index": indices[check.rule]},
+                "message": {"text": visible(f"{check.rule} was skipped: {check.reason or 'no reason given'}")},
+            }
+            for check in report.checks
+            if check.outcome == "skipped"
+        ]
+        return {
+            "executionSuccessful": not report.run.interrupted,  # findings are a success of the analysis (§3.20.14)
+            "exitCode": self.exit_code,
+            "toolExecutionNotifications": [*_warnings(report), *skipped],
+        }
+
+    def _result(
+        self, finding: Finding, report: Report, indices: Mapping[str, int], causes: Mapping[str, Finding]
+    ) -> dict[str, Any]:
+        text = [visible(finding.message), *(f"{label}: {said}" for label, said in reasons(finding, causes))]
+        result = {
+            "ruleId": finding.rule,
+            "ruleIndex": indices[finding.rule],
+            "level": LEVELS[finding.severity],
+            "message": {"text": _without_links("\n".join(text))},
+            "partialFingerprints": {FINGERPRINT: finding.fingerprint},
+            "properties": _properties(finding),
+        }
+        location = self._location(finding, report)
+        return result | ({"locations": [location]} if location else {})
+
+    def _location(self, finding: Finding, report: Report) -> dict[str, Any]:
+        file, line = file_of(finding, report), line_of(finding)
+        location: dict[str, Any] = {}
+        if file is not None:
+            uri, relative = self.ground.uri(file)
+            artifact = {"uri": uri, "uriBaseId": ROOT} if relative else {"uri": uri}
+            region = {} if line is None else {"region": {"startLine": line}}
+            location["physicalLocation"] = {"artifactLocation": artifact, **region}
+        logical = list(_logical(finding))
+        return location | ({"logicalLocations": logical} if logical else {})
+
+
+def _logical(finding: Finding) -> Iterator[dict[str, str]]:
+    """The module's path in the model, and the parameter's (§3.33)."""
+    for kind, path in (("module", finding.where.module), ("member", finding.where.parameter)):
+        if path:
+            yield {"name": path.rpartition(".")[2] or path, "fullyQualifiedName": path, "kind": kind}
+
+
+def _properties(finding: Finding) -> dict[str, Any]:
+    """What SARIF has no word for, as in the JSON report."""
+    fields = codec.encode(finding)
+    where = {name: value for name, value in fields["where"].items() if value is not None}
+    return {"where": where} | {name: fields[name] for name in ("caused_by", "cause", "evidence", "limit", "advice")}
+
+
+def _warnings(report: Report) -> Iterator[dict[str, Any]]:
+    if report.run.interrupted:
+        yield {"level": "error", "message": {"text": "The run was interrupted: this is what was known by then."}}
+    more = len(report.findings) - MOST_RESULTS
+    if more > 0:
+        yield {"level": "warning", "message": {"text": f"{more:,} more findings are left out; the JSON report has them."}}
+
+
+def _category(report: Report) -> str:
+    """What keeps the results of one target apart from those of another: all before the last slash (§3.17.3)."""
+    parts: Sequence[str] = ("dltool", report.command, *report.target.replace("\\", "/").split("/"))
+    return "".join(f"{visible(part)}/" for part in parts if part)
+
+
+def _without_links(text: str) -> str:
+    """``[name](address)`` in a message would be a link (§3.11.6)."""
+    return text.replace("[", "\\[").replace("]", "\\]") if "](" in text else text
