@@ -25,7 +25,8 @@ from dltool.scan.worker import BATCH_STRIDE, READY, Orders, Task, read_frame, wr
 TAIL_BYTES = 4096
 WALL_FACTOR = 4.0
 """A sample that uses little of the processor (a slow disk, a busy machine) gets so many times the limit."""
-CPU_SHARE = 0.5
+CPU_SHARE = 0.9
+"""A decoder that hangs uses all of a processor that it gets; a good picture of 170 megapixels takes 5 s of one."""
 
 Event = tuple["Worker", bytes | None]
 
