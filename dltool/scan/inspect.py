@@ -13,7 +13,7 @@ from dltool.scan.formats.seen import Seen
 from dltool.scan.inspector import PictureInspector, TableInspector
 from dltool.scan.record import Flaw, Inspection
 from dltool.scan.settings import InspectSettings
-from dltool.scan.sniff import IMAGES, SUFFIXES, TEXTS, UNMARKED, document, is_text, promised, signature
+from dltool.scan.sniff import IMAGES, MARK_BYTES, SUFFIXES, TEXTS, UNMARKED, document, is_text, promised, signature
 from dltool.scan.source import HEAD_BYTES, Source
 
 OWN_MODULES = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff"})
@@ -98,13 +98,13 @@ def _are_one(found: str, promise: str) -> bool:
 
 def _inspect_bytes(data: bytes, source: Source, promise: str | None, settings: InspectSettings) -> Inspection:
     """A sample that is a picture by name or by content."""
-    head = data[:HEAD_BYTES]
-    identity = identify(head, signature(head), promise, len(data))
-    name, flaws = identity.format, identity.flaws
+    found = signature(data[:MARK_BYTES])
+    identity = Identity(found) if found == promise else identify(data[:HEAD_BYTES], found, promise, len(data))
+    name, flaws, settled = identity
     digest = digest_of(data)
     if len(data) != source.size_bytes:
         flaws += (_changed(len(data), source),)
-    if identity.settled or name not in IMAGES:
+    if settled or name not in IMAGES:
         return Inspection(format=name, size_bytes=len(data), digest=digest, flaws=flaws)
     try:
         seen = _picture_inspector(name)(data, settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from operator import sub
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,24 +57,27 @@ def look(pixels: Pixels, scale: float = 255.0, extent: tuple[float, float] | Non
         scale: what stands for 1.
         extent: height and width in reduced pixels before rounding up: the last row and column may stand for less.
     """
-    flat = pixels.astype(np.float64).reshape(-1)
+    height, width = pixels.shape[:2]
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    rows = pixels.reshape(height, width * channels)
+    values = rows.astype(np.float64)
+    flat = values.reshape(-1)
     mean = float(np.add.reduce(flat)) / flat.size
-    std = math.sqrt(max(float(flat @ flat) / flat.size - mean * mean, 0.0))
-    by_channel = flat.reshape(-1, pixels.shape[2] if pixels.ndim == 3 else 1)
-    low, high = np.minimum.reduce(by_channel), np.maximum.reduce(by_channel)
-    similarity = perceptual_hash(_gray(flat, pixels.shape), extent) if std > MIN_CONTRAST * scale else None
-    span = float(np.maximum.reduce(high - low)) / scale
-    lowest, highest = float(np.minimum.reduce(low)) / scale, float(np.maximum.reduce(high)) / scale
-    return Look(mean / scale, std / scale, lowest, highest, similarity, span)
+    std = math.sqrt(max(float(flat.dot(flat)) / flat.size - mean * mean, 0.0))
+    lowest, highest, span = _range(rows, channels)
+    similarity = _signs(values, channels, extent or (height, width)) if std > MIN_CONTRAST * scale else None
+    return Look(mean / scale, std / scale, lowest / scale, highest / scale, similarity, span / scale)
 
 
-def _gray(flat: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    channels = shape[2] if len(shape) == 3 else 1
-    if channels == 3:
-        flat = flat.reshape(-1, 3) @ LUMA
-    elif channels > 1:
-        flat = flat[::channels]
-    return flat.reshape(shape[:2])
+def _range(rows: Pixels, channels: int) -> tuple[float, float, float]:
+    """The least and the greatest value, and the largest range of a channel. Whole rows at a time: channels are short."""
+    low, high = np.minimum.reduce(rows, axis=0), np.maximum.reduce(rows, axis=0)
+    if channels == 1:
+        least, greatest = [low.min().item()], [high.max().item()]
+    else:
+        least = np.minimum.reduce(low.reshape(-1, channels), axis=0).tolist()
+        greatest = np.maximum.reduce(high.reshape(-1, channels), axis=0).tolist()
+    return min(least), max(greatest), max(map(sub, greatest, least))
 
 
 def perceptual_hash(gray: NDArray[np.float64], extent: tuple[float, float] | None = None) -> int | None:
@@ -90,13 +94,21 @@ def perceptual_hash(gray: NDArray[np.float64], extent: tuple[float, float] | Non
     Returns:
         None where a side is below 8 pixels.
     """
-    height, width = gray.shape
+    return _signs(gray, 1, extent or gray.shape)
+
+
+def _signs(values: NDArray[np.float64], channels: int, extent: tuple[float, float]) -> int | None:
+    """The perceptual hash of (height, width · channels) values: gray, whatever else, and colours in turn."""
+    height, width = values.shape[0], values.shape[1] // channels
     if min(height, width) < MIN_SIDE:
         return None
-    tall, wide = extent or (height, width)
-    centred = gray - np.add.reduce(gray, axis=None) / gray.size
-    spectrum = _cosines(height, tall) @ centred @ _cosines(width, wide).T
-    return int.from_bytes(np.packbits(spectrum.reshape(-1)[PLACES] > 0).tobytes(), "big")
+    tall, wide = extent
+    down, across = _cosines(height, tall), _gray_cosines(width, wide, channels)
+    spectrum = down.dot(values.dot(across))
+    if tall != height or wide != width:  # where all pixels are whole, a constant has no other frequency than 0
+        constant = np.multiply.outer(np.add.reduce(down, axis=1), np.add.reduce(across, axis=0))
+        spectrum -= constant * (spectrum[0, 0] / constant[0, 0])
+    return int.from_bytes(np.packbits(spectrum.take(PLACES) > 0).data, "big")
 
 
 @lru_cache(maxsize=256)
@@ -106,3 +118,11 @@ def _cosines(count: int, extent: float) -> NDArray[np.float64]:
     weights = np.diff(edges)
     at = (edges[:-1] + weights / 2) / edges[-1]
     return np.asarray(np.cos(np.pi * np.arange(BANDS)[:, None] * at) * weights)
+
+
+@lru_cache(maxsize=256)
+def _gray_cosines(count: int, extent: float, channels: int) -> NDArray[np.float64]:
+    """(count · channels, BANDS): the same down its columns, for pixels that it turns gray."""
+    share = LUMA if channels == 3 else np.eye(1, channels)[0]
+    basis = np.multiply.outer(_cosines(count, extent).T, share).swapaxes(1, 2)
+    return np.asarray(basis.reshape(count * channels, BANDS))

@@ -87,6 +87,9 @@ HTML = re.compile(
 )
 XML = re.compile(rb"\s*<(?:\?xml|svg\b|Error>|soap|rss\b)", re.IGNORECASE)
 JSON = re.compile(rb'\s*(?:\{\s*(?:"|\})|\[\s*(?:[\[{"\]\d-]|true|false|null))')
+MARK_BYTES = 64
+"""Enough for ``signature``."""
+
 CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
 NOT_ASCII = bytes(range(128, 256))
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -105,7 +108,7 @@ def promised(name: str) -> str | None:
 
 
 def signature(head: bytes) -> str | None:
-    """The format that the first bytes give away, or None. ``head`` should hold 4 KiB, or all there is."""
+    """The format that the first bytes give away, or None. ``head`` should hold 64 bytes, or all there is."""
     for mark, name in MARKS:
         if head.startswith(mark):
             return name

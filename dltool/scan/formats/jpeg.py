@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from zlib import crc32
 
 from dltool.core.finding import Severity
 from dltool.scan.digest import digest_of
 from dltool.scan.flaws import blemish, corrupt, oddity, unsafe
 from dltool.scan.formats.jpeg_decode import essence, look_into_scans
-from dltool.scan.formats.jpeg_header import END, KINDS, JpegHeader, picture_end, read_header
+from dltool.scan.formats.jpeg_header import END, JpegHeader, picture_end, read_header
 from dltool.scan.formats.pillow import opinion, other_frames
 from dltool.scan.formats.seen import Seen
 from dltool.scan.picture import Look
@@ -25,35 +24,27 @@ def inspect_jpeg(data: bytes, settings: InspectSettings) -> Seen:
     header = read_header(data)
     if header.scan_start is None or not header.frame or header.problem:
         kind = "zeroed-tail" if _zeroed_tail(data) else "truncated"
-        return Seen(
-            _facts(header, data) if header.width else None, (corrupt(kind, header.problem or "it has no frame header"),)
-        )
+        return Seen(_facts(header) if header.width else None, (corrupt(kind, header.problem or "it has no frame header"),))
     if lie := _impossible_size(header, len(data), settings.max_pixels):
-        return Seen(_facts(header, data), (lie,))
+        return Seen(_facts(header), (lie,))
     if settings.tier is Tier.QUICK:
-        return Seen(_facts(header, data), (*_ending(data, header, cut=True), *_exif(header)))
+        return Seen(_facts(header), (*_ending(data, header, cut=True), *_exif(header)))
     scans = look_into_scans(data, header)
     damaged = any(flaw.severity is Severity.ERROR for flaw in scans.flaws)
     flaws = (*_once(scans.flaws, _ending(data, header, cut=damaged)), *_exif(header))
-    image = _facts(header, data, scans.look)
+    image = _facts(header, scans.look)
     if settings.tier is Tier.DEEP and not any(flaw.severity is Severity.ERROR for flaw in flaws):
         return _deeply(data, image, flaws, settings)
     return Seen(image, flaws, None if scans.look is None else digest_of(essence(data, header)))
 
 
-def _facts(header: JpegHeader, data: bytes, seen: Look | None = None) -> ImageFacts:
-    exif = header.exif
-    parts = [KINDS.get(header.frame, f"sof{header.frame & 15}"), ",".join(f"{x}x{y}" for x, y in header.sampling)]
-    if header.tables:
-        parts.append(f"q={crc32(b''.join(data[start:end] for start, end in header.tables)):08x}")
-    parts += dict.fromkeys(header.application)
-    parts += [exif.software] if exif and exif.software else []
+def _facts(header: JpegHeader, seen: Look | None = None) -> ImageFacts:
     return ImageFacts(
         width=header.width,
         height=header.height,
-        mode=MODES.get(len(header.sampling), f"{len(header.sampling)} components"),
-        orientation=exif.orientation if exif else 1,
-        encoder=" ".join(("jpeg", *parts)),
+        mode=MODES.get(len(header.sampling)) or f"{len(header.sampling)} components",
+        orientation=header.exif.orientation if header.exif else 1,
+        encoder=header.encoder,
         **(seen._asdict() if seen else {}),
     )
 
@@ -71,11 +62,12 @@ def _deeply(data: bytes, image: ImageFacts, flaws: tuple[Flaw, ...], settings: I
 
 def _impossible_size(header: JpegHeader, size_bytes: int, max_pixels: int) -> Flaw | None:
     """Sizes that cannot be: without pixels, or so large that the bytes there are cannot hold a code for each block."""
-    size = f"{header.width} x {header.height} pixels"
-    if not header.width or not header.sampling or min(min(pair) for pair in header.sampling) == 0:
-        return corrupt("declared-size", f"the header declares {size} and {len(header.sampling)} components")
-    if header.width * header.height <= max_pixels:
+    possible = header.width and header.sampling and all(map(all, header.sampling))
+    if possible and header.width * header.height <= max_pixels:
         return None
+    size = f"{header.width} x {header.height} pixels"
+    if not possible:
+        return corrupt("declared-size", f"the header declares {size} and {len(header.sampling)} components")
     blocks = header.width * header.height // 64
     if header.frame in {0xC0, 0xC1} and size_bytes * 8 < 2 * blocks:  # a DC and an AC code each, of a bit at least
         return corrupt("declared-size", f"the header declares {size}, for which {size_bytes} bytes cannot be enough")

@@ -71,12 +71,16 @@ def look_into_scans(data: bytes, header: JpegHeader) -> Scans:
 
 def reduction(width: int, height: int) -> int:
     """8, 4, 2 or 1: the largest that leaves the shorter side long enough."""
-    return next((factor for factor in (8, 4, 2) if -(-min(width, height) // factor) >= SHORT_SIDE), 1)
+    shorter = min(width, height)
+    for factor in (8, 4, 2):
+        if shorter > (SHORT_SIDE - 1) * factor:  # rounded up, at least SHORT_SIDE are left
+            return factor
+    return 1
 
 
 def essence(data: bytes, header: JpegHeader) -> bytes:
     """All that bears on the pixels: equal for files that differ in metadata alone."""
-    return b"".join((b"\xff\xd8", *(data[start:end] for start, end in header.segments), data[header.scan_start :]))
+    return header.essence + data[header.scan_start :]
 
 
 def _unsupported(data: bytes, header: JpegHeader) -> Scans:
@@ -143,8 +147,8 @@ def _judge(warning: str, data: bytes, header: JpegHeader) -> tuple[Flaw, ...]:
 
 
 def _look(pixels: Pixels, data: bytes, header: JpegHeader) -> Look:
-    colours = _from_cmyk(pixels, adobe=header.adobe) if pixels.shape[-1] == 4 else pixels
-    height, width = pixels.shape[:2]
+    height, width, components = pixels.shape
+    colours = _from_cmyk(pixels, adobe=header.adobe) if components == 4 else pixels
     factor = max(1, round(header.height / height), round(header.width / width))
     seen = look(colours, 255.0, (header.height / factor, header.width / factor))
     if seen.nearly_flat and factor > 1:

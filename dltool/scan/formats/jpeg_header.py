@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
+from zlib import crc32
 
 from dltool.scan.formats.exif import Exif, read_exif
 
@@ -17,9 +19,13 @@ NEXT_MARKER: Final = re.compile(rb"\xff+[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
 """The first marker that is neither part of a scan (stuffed, restart) nor filling."""
 
 
+LARGEST_SHARED_BYTES: Final = 1024
+"""Headers of files that one program wrote are often the same to the byte: up to this size they are read once."""
+
+
 @dataclass(slots=True)
 class JpegHeader:
-    """What comes before the first scan.
+    """What comes before the first scan. Not to be changed: several files may share one.
 
     Attributes:
         frame: the SOF marker's code, 0 where there was none.
@@ -28,6 +34,8 @@ class JpegHeader:
         scan_start: of the first scan's SOS marker; None where none was met.
         junk_bytes: between segments, where nothing should be.
         problem: why the walk ended before a scan.
+        encoder: for ``ImageFacts``.
+        essence: all segments that bear on the pixels, joined.
     """
 
     frame: int = 0
@@ -46,10 +54,40 @@ class JpegHeader:
     scan_start: int | None = None
     junk_bytes: int = 0
     problem: str | None = None
+    encoder: str = ""
+    essence: bytes = b""
 
 
 def read_header(data: bytes) -> JpegHeader:
     """Walk the segments of ``data``, which begins with SOI."""
+    scan = data.find(b"\xff\xda", 0, LARGEST_SHARED_BYTES)
+    header = _shared(data[: scan + 4]) if scan > 0 else None
+    if header is None or header.scan_start != scan:  # such bytes may be part of a segment
+        header = _described(_walk(data), data)
+    if header.scan_start is not None:
+        at = header.scan_start + 2
+        if at + max(2, int.from_bytes(data[at : at + 2], "big")) > len(data):
+            return replace(header, problem="it ends within the header of its first scan")
+    return header
+
+
+@lru_cache(maxsize=512)
+def _shared(head: bytes) -> JpegHeader:
+    return _described(_walk(head), head)
+
+
+def _described(header: JpegHeader, data: bytes) -> JpegHeader:
+    parts = [KINDS.get(header.frame, f"sof{header.frame & 15}"), ",".join(f"{x}x{y}" for x, y in header.sampling)]
+    if header.tables:
+        parts.append(f"q={crc32(b''.join([data[start:end] for start, end in header.tables])):08x}")
+    parts += dict.fromkeys(header.application)
+    parts += [header.exif.software] if header.exif and header.exif.software else []
+    header.encoder = " ".join(("jpeg", *parts))
+    header.essence = b"".join((b"\xff\xd8", *[data[start:end] for start, end in header.segments]))
+    return header
+
+
+def _walk(data: bytes) -> JpegHeader:
     header, at, size = JpegHeader(), 2, len(data)
     while True:
         start = data.find(b"\xff", at)
@@ -68,12 +106,10 @@ def read_header(data: bytes) -> JpegHeader:
         if code == 0xD9:
             header.problem = "its end marker comes before any picture"
             return header
-        length = int.from_bytes(data[at : at + 2], "big")
         if code == SCAN:
             header.scan_start = start
-            if at + length > size:
-                header.problem = "it ends within the header of its first scan"
             return header
+        length = int.from_bytes(data[at : at + 2], "big")
         if length < 2 or at + length > size:
             header.problem = "a header segment is longer than the file" if length >= 2 else "a header segment has no length"
             return header

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +23,7 @@ from dltool.scan.settings import InspectSettings
 crc32 = (optional("isal.isal_zlib") or zlib).crc32
 
 SIGNATURE_BYTES: Final = 8
+CHUNK_HEAD: Final = struct.Struct(">I4s")
 CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS: Final = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 MODES: Final = {
@@ -66,23 +68,23 @@ def inspect_png(data: bytes, settings: InspectSettings) -> Seen:
     flaws = tuple(header.flaws)
     if not header.width or not header.height or header.depth not in DEPTHS.get(header.colour, ()):
         return Seen(None, flaws or (corrupt("declared-size", "the header declares an impossible size or colour type"),))
-    image = _facts(data, header)
     if header.width * header.height > settings.max_pixels:
         size = f"{header.width} x {header.height} pixels"
-        return Seen(image, (*flaws, unsafe("decompression-bomb", f"{size}, more than the limit; it was not decoded")))
+        bomb = unsafe("decompression-bomb", f"{size}, more than the limit; it was not decoded")
+        return Seen(_facts(data, header), (*flaws, bomb))
     if settings.tier is Tier.QUICK or any(flaw.severity is Severity.ERROR and flaw.kind != "missing-end" for flaw in flaws):
-        return Seen(image, flaws)
-    return _pixels(data, header, image, settings)
+        return Seen(_facts(data, header), flaws)
+    return _pixels(data, header, settings)
 
 
-def _pixels(data: bytes, header: PngHeader, image: ImageFacts, settings: InspectSettings) -> Seen:
+def _pixels(data: bytes, header: PngHeader, settings: InspectSettings) -> Seen:
     """Decode a picture whose chunks are in order."""
     stream = b"".join(data[start:end] for start, end in header.data)
     bits, interlaced = header.depth * CHANNELS[header.colour], bool(header.interlace)
     raw, flaw = inflate(stream, header.width, header.height, bits, interlaced=interlaced)
     flaws = tuple(_complete(each) for each in header.flaws) if raw is not None else tuple(header.flaws)
     if raw is None:
-        return Seen(image, (*flaws, flaw) if flaw else flaws)
+        return Seen(_facts(data, header), (*flaws, flaw) if flaw else flaws)
     mode, raw_mode = MODES[header.depth, header.colour]
     picture = unfiltered(raw, mode, raw_mode, (header.width, header.height), interlaced=interlaced)
     flaws += (flaw,) if flaw else ()
@@ -94,7 +96,7 @@ def _pixels(data: bytes, header: PngHeader, image: ImageFacts, settings: Inspect
         flaws += (corrupt("undecodable", f"Pillow cannot decode it: {failure}"),)
     if b"acTL" in header.names:
         flaws += other_frames(data, "PNG", settings).flaws
-    return Seen(_facts(data, header, seen) if seen else image, flaws, content_of(picture))
+    return Seen(_facts(data, header, seen), flaws, content_of(picture))
 
 
 def _complete(flaw: Flaw) -> Flaw:
@@ -122,8 +124,7 @@ def walk(data: bytes) -> PngHeader:
     header, at, size = PngHeader(), SIGNATURE_BYTES, len(data)
     view = memoryview(data)
     while at + 12 <= size:
-        length = int.from_bytes(data[at : at + 4], "big")
-        name = data[at + 4 : at + 8]
+        length, name = CHUNK_HEAD.unpack_from(data, at)
         end = at + 8 + length
         if length > MAX_CHUNK_BYTES or not name.isalpha() or not name.isascii():
             header.flaws.append(_no_chunk(data, at))

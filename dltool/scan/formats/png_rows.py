@@ -45,15 +45,15 @@ def inflate(stream: bytes, width: int, height: int, bits: int, *, interlaced: bo
     expected = sum(count * length for count, length in strides)
     inflater = engine.decompressobj()
     try:
-        raw: bytes = inflater.decompress(stream, expected)
-        excess = b"" if inflater.eof else inflater.decompress(inflater.unconsumed_tail, 1)
+        raw: bytes = inflater.decompress(stream, expected + 1)  # one more, so that it reads on to the checksum
     except engine.error as error:
         return Rows(None, corrupt("damaged-data", f"its compressed data is damaged: {_words(error)}"))
     if len(raw) < expected:
         return Rows(None, corrupt("truncated", f"its data ends after {len(raw)} of {expected} bytes of the picture"))
     if not _filters_valid(raw, strides):
         return Rows(None, corrupt("damaged-data", "a row names a filter that does not exist"))
-    if excess:
+    if len(raw) > expected:
+        raw = raw[:expected]
         return Rows(raw, oddity("excess-data", "there is more compressed data than the picture has room for"))
     if not inflater.eof:
         return Rows(raw, oddity("excess-data", "its compressed data has no end"))
