@@ -12,7 +12,7 @@ from dltool.scan.record import Extreme
 from dltool.scan.tables.extremes import Far, Shape, shape_of
 from dltool.scan.tables.rows import Rows
 
-FIRST_ROWS = 20
+FIRST_ROWS = 1000
 """So many rows are named where values of a column are not what they should be."""
 
 
