@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from dltool.core.finding import Finding
 from dltool.core.report import Report
@@ -28,10 +30,21 @@ def reasons(finding: Finding, causes: Mapping[str, Finding]) -> Iterator[tuple[s
 
 
 def numbers_of(finding: Finding) -> Iterator[tuple[str, str]]:
-    """Evidence and limit, each in one sentence."""
+    """Evidence and limit, each in one sentence, without what does not apply."""
     for label, values in (("evidence", finding.evidence), ("limit", finding.limit)):
-        if values:
-            yield label, visible(", ".join(f"{key.replace('_', ' ')} {worded(item)}" for key, item in values.items()))
+        known = _known(values)
+        if known:
+            yield label, visible(", ".join(f"{key.replace('_', ' ')} {worded(item)}" for key, item in known.items()))
+
+
+def _known(value: Any) -> Any:
+    """Plain data without nulls and empty lists, at any depth."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        kept = {key: _known(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None and item not in ([], {})}
+    return [_known(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def place_of(finding: Finding) -> str:

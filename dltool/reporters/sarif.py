@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from dltool.core import codec
@@ -36,7 +37,7 @@ class SarifReporter:
         causes = causes_of(report)
         run = {
             "tool": {"driver": {"name": "dltool", "version": report.tool_version, "rules": rules}},
-            "automationDetails": {"id": _category(report)},
+            "automationDetails": {"id": self._category(report)},
             "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository."}}},
             "invocations": [self._invocation(report, indices)],
             "results": [self._result(f, report, indices, causes) for f in report.findings[:MOST_RESULTS]],
@@ -44,6 +45,12 @@ class SarifReporter:
         }
         log = well_formed({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
         return json.dumps(log, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def _category(self, report: Report) -> str:
+        """What keeps the results of one target apart from those of another: all before the last slash (§3.17.3)."""
+        target = self.ground.shown(report.target) if Path(report.target).is_absolute() else report.target
+        parts = ("dltool", report.command, *target.replace("\\", "/").split("/"))
+        return "".join(f"{visible(part)}/" for part in parts if part)
 
     def _invocation(self, report: Report, indices: Mapping[str, int]) -> dict[str, Any]:
         skipped = [
@@ -108,12 +115,6 @@ def _warnings(report: Report) -> Iterator[dict[str, Any]]:
     more = len(report.findings) - MOST_RESULTS
     if more > 0:
         yield {"level": "warning", "message": {"text": f"{more:,} more findings are left out; the JSON report has them."}}
-
-
-def _category(report: Report) -> str:
-    """What keeps the results of one target apart from those of another: all before the last slash (§3.17.3)."""
-    parts: Sequence[str] = ("dltool", report.command, *report.target.replace("\\", "/").split("/"))
-    return "".join(f"{visible(part)}/" for part in parts if part)
 
 
 def _without_links(text: str) -> str:

@@ -93,8 +93,9 @@ def test_an_interrupted_run_says_so():
 
 
 def test_targets_do_not_replace_each_other_on_github():
-    ids = [run(bare(target=target))[0]["automationDetails"]["id"] for target in ("a.yaml", "sub/b.yaml")]
-    assert ids == ["dltool/scan/a.yaml/", "dltool/scan/sub/b.yaml/"]
+    targets = ("a.yaml", "sub/b.yaml", "/repo/nets/c.py:make", "data\\x")
+    ids = [run(bare(target=target))[0]["automationDetails"]["id"] for target in targets]
+    assert ids == [f"dltool/scan/{name}/" for name in ("a.yaml", "sub/b.yaml", "nets/c.py:make", "data/x")]
 
 
 def test_a_message_cannot_make_a_link():
