@@ -34,8 +34,9 @@ class Norms(NamedTuple):
         if not self.flat:
             values: list[float] = self.kept.tolist()
             return values
-        parts = self.kept.split([parameter.numel() for parameter in self.parameters])  # type: ignore[no-untyped-call]
-        return [norm.item() for norm in torch._foreach_norm(parts)]  # noqa: SLF001
+        kept = self.kept.abs() if self.kept.is_complex() else self.kept
+        parts = kept.split([parameter.numel() for parameter in self.parameters])  # type: ignore[no-untyped-call]
+        return [norm.item() for norm in torch._foreach_norm(parts, dtype=torch.float64)]  # noqa: SLF001
 
 
 class GradientWatch(Observer):
@@ -77,6 +78,10 @@ class GradientWatch(Observer):
         self.total = torch.linalg.vector_norm(self.norms.kept).item()
         if not math.isfinite(self.total):
             self._bad = self._look()
+            if not self._bad:  # all are finite, and only their squares overflowed
+                wide = [torch.linalg.vector_norm(_numbers(grad).abs(), dtype=torch.float64) for grad in grads]
+                self.norms = Norms(present, torch.stack(wide), flat=False)
+                self.total = torch.linalg.vector_norm(self.norms.kept).item()
 
     def _norms(self, parameters: Sequence[Tensor], grads: list[Tensor]) -> Norms:
         if self._plain:

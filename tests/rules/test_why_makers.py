@@ -50,7 +50,7 @@ DIVISORS = {
     "relu": (lambda w: 1 / w.relu(), weights(-1.0), "relu, which gives exact zeros", "F.softplus"),
     "literal": (lambda w: w / 0, TWO, "a plain number of the program", "max(n, 1)"),
     "as delivered": (lambda w: w / torch.zeros(2).requires_grad_(False).clone(), TWO, "made by zeros", "y + eps"),
-    "a weight": (lambda w: torch.ones(1) / w, weights(0.0), "0 before the step", "y + eps"),
+    "a weight": (lambda w: torch.ones(1) / w, weights(0.0), "which was 0 when the step began", "start it away from 0"),
 }  # fmt: skip
 
 

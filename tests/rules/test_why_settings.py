@@ -126,9 +126,8 @@ def test_growth_is_told_from_three_steps_and_tenfold_on_or_after_a_leap(steps, r
     found = explain(Case(overflow, grown(steps, ratio)))
     assert found.mechanism == "overflow"
     assert ("gradients had grown" in found.cause) is told
-    assert (
-        found.advice[0] == "lower the learning rate to 0.05: `optimizer: {sgd: {lr: 0.05}}` in a spec, lr= in code"
-    ) is told
+    assert found.advice[0].startswith("lower the learning rate to 0.05") is told
+    assert found.advice[0].endswith("`optimizer: {sgd: {lr: 0.05}}` in a spec, lr= in code") is told
 
 
 def test_growth_does_not_explain_a_division_by_zero_but_what_nothing_else_explains():

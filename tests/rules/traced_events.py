@@ -96,4 +96,5 @@ def _facts(tensor: torch.Tensor) -> dict[str, float]:
 
 SAME = (
     "phase", "op", "aten", "module", "forward_op", "inputs", "output", "arguments", "index", "operands", "makers",
+    "names", "finite_again",
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from dltool.core.measurements import Section
 
@@ -71,9 +71,10 @@ class LayerGrowth:
 class LeadUp(Section):
     """Loss and gradient norms of the last good steps, oldest first, ending with the step before the bad one.
 
-    ``growing_steps`` is for how many of them, up to the last, the total gradient norm (or the loss) grew by
-    ``growth_ratio`` a step (geometric mean): without a break, or since it was smallest where it has leapt far above that; 0
-    where it did not. ``layers`` are those that grew fastest, fastest first.
+    ``growing_steps`` is for how many of them, up to the last that did not overflow, what ``growing`` names (the total
+    gradient norm; the loss where that one alone tells of divergence) grew by ``growth_ratio`` a step (geometric mean):
+    without a break, or since it was smallest where it has leapt far above that; 0 where it did not. ``layers`` are those
+    whose gradients grew fastest meanwhile, fastest first.
     """
 
     key: ClassVar[str] = "lead_up"
@@ -84,6 +85,7 @@ class LeadUp(Section):
     growing_steps: int
     growth_ratio: float
     layers: tuple[LayerGrowth, ...] = ()
+    growing: Literal["gradients", "loss"] = "gradients"
 
     @property
     def diverging(self) -> bool:
@@ -105,6 +107,8 @@ class FixTrial:
     healed: bool
     steps: int
     note: str | None = None
+    rate_ratio: float | None = None
+    """Of a lower learning rate: by what it was multiplied."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from dltool.core.measurements import NonFiniteEvent
@@ -16,6 +17,8 @@ from dltool.training.patrol import Caught
 OPTIMIZER_EPS = 1e-4
 MODULE_EPS = 1e-3
 MOST_NAMED = 3
+RATES = {"a tenth of the rate": 0.1, "a hundredth of the rate": 0.01, "a thousandth of the rate": 0.001}
+"""Highest first; only one is tried where nothing had grown."""
 HALF_NAMES = frozenset(str(dtype).removeprefix("torch.") for dtype in HALVES)
 
 
@@ -42,12 +45,16 @@ class Culprits:
 
 @dataclass(frozen=True, slots=True)
 class Cure:
-    """A context to take the steps in, or samples to leave out. ``late``: it may act in the bad step, and not only before."""
+    """A context to take the steps in, or samples to leave out. ``late``: it may act in the bad step, and not only before.
+
+    ``rate_ratio`` is that of a lower rate, which is not tried once a higher one has healed.
+    """
 
     fix: str
     context: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
     culprits: Culprits | None = None
     late: bool = False
+    rate_ratio: float | None = None
 
 
 def cures(caught: Caught, event: NonFiniteEvent) -> list[Cure]:
@@ -56,7 +63,8 @@ def cures(caught: Caught, event: NonFiniteEvent) -> list[Cure]:
     groups = [] if experiment.optimizer is None else experiment.optimizer.param_groups
     tamed = [Cure("the gradient norm clipped at 1", lambda: clipped(experiment))]
     if all("lr" in group for group in groups):
-        tamed.append(Cure("a tenth of the rate", lambda: slowed(experiment)))
+        rates = list(RATES.items())[: None if caught.lead_up.diverging else 1]
+        tamed += [Cure(name, partial(slowed, experiment, ratio), rate_ratio=ratio) for name, ratio in rates]
     others = [*_without_samples(caught, event), *_larger_eps(experiment, event, groups)]
     if _is_half(experiment, event):
         others.append(Cure("float32 instead of half precision", lambda: in_float32(experiment), late=True))

@@ -31,6 +31,8 @@ def try_fixes(caught: Caught, event: NonFiniteEvent, *, stop: StopFlag | None = 
         for cure in cures(caught, event):
             if stop is not None and stop.reason is not None:
                 break
+            if cure.rate_ratio is not None and any(trial.healed and trial.rate_ratio for trial in trials):
+                continue
             if cure.late or short or not lost:
                 trials.append(_try(caught, cure, caught.start if short and not cure.late else caught.moment))
     finally:
@@ -50,10 +52,10 @@ def _try(caught: Caught, cure: Cure, begin: Moment) -> FixTrial:
             if taken.symptoms:
                 if taken.error is not None and caught.taken.error is None:
                     note = str(taken.error).partition("\n")[0]
-                return FixTrial(fix=cure.fix, healed=False, steps=steps, note=note)
+                return FixTrial(fix=cure.fix, healed=False, steps=steps, note=note, rate_ratio=cure.rate_ratio)
             steps += 1
             walk.feed.forget(min(walk.step, caught.step) - 1, down_to_bytes=BATCHES_KEPT_BYTES)
-    return FixTrial(fix=cure.fix, healed=True, steps=steps, note=note)
+    return FixTrial(fix=cure.fix, healed=True, steps=steps, note=note, rate_ratio=cure.rate_ratio)
 
 
 def _step(walk: Walk, cure: Cure) -> Taken | None:

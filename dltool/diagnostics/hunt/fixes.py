@@ -13,7 +13,6 @@ from dltool.probes.nested import tensors, transform
 from dltool.training.experiment import Experiment
 
 CLIP_NORM = 1.0
-RATE_RATIO = 0.1
 HALVES = frozenset({torch.float16, torch.bfloat16})
 
 
@@ -34,8 +33,8 @@ def clipped(experiment: Experiment) -> Iterator[None]:
 
 
 @contextmanager
-def slowed(experiment: Experiment) -> Iterator[None]:
-    """Every update at a tenth of its rate, whatever a schedule makes of the rate in between."""
+def slowed(experiment: Experiment, ratio: float) -> Iterator[None]:
+    """Every update at ``ratio`` times its rate, whatever a schedule makes of the rate in between."""
     optimizer = experiment.optimizer
     assert optimizer is not None
     set_rates: list[Any] = []
@@ -43,7 +42,7 @@ def slowed(experiment: Experiment) -> Iterator[None]:
     def lower(*_: Any) -> None:
         set_rates[:] = [group["lr"] for group in optimizer.param_groups]
         for group in optimizer.param_groups:
-            group["lr"] = group["lr"] * RATE_RATIO
+            group["lr"] = group["lr"] * ratio
 
     def give_back(*_: Any) -> None:
         for group, rate in zip(optimizer.param_groups, set_rates, strict=True):

@@ -45,6 +45,9 @@ def names_of_constants(experiment: Experiment) -> dict[str, list[Tensor]]:
                 held |= {**module._parameters, **module._buffers}  # noqa: SLF001 - of this module alone
             for name, value in held.items():
                 found[f"{f'{path}.{name}'.lstrip('.')} of {what}"] = _plain(name, value)
+    for name, value in vars(experiment.optimizer or object).items():
+        if name != "state":
+            found[f"the attribute {name} of the optimizer"] = _plain(name, value)
     return {name: held for name, held in found.items() if held}
 
 

@@ -68,7 +68,9 @@ found += [told(f"gradient of {name}", gradient) for name, gradient in gradients 
 if not is_bad(loss):
     optimizer.step($closure) if scaler is None else scaler.step(optimizer)
     found += [told(name, tensor) for name, tensor in kept() if is_bad(tensor) and name not in before]
-print("\\n".join(found) or f"healed: loss {loss.item():.6g}, and all else is finite")
+left_out = ", ".join(state["left_out"])
+not_restored = f"; but what was not saved may matter: {left_out}" if left_out else ""
+print("\\n".join(found) or f"healed: loss {loss.item():.6g}, and all else is finite{not_restored}")
 sys.exit(bool(found))
 """
 )
@@ -104,7 +106,9 @@ found = [f"loss: {step.loss}"] if bad.loss else []
 found += [f"error: {step.error}"] if bad.error else []
 found += [f"gradient of {name}" for name in bad.gradients]
 found += [*bad.parameters, *bad.buffers, *bad.states]
-print("\\n".join(found) or f"healed: loss {step.loss:.6g}, and all else is finite")
+left_out = ", ".join(state["left_out"])
+not_restored = f"; but what was not saved may matter: {left_out}" if left_out else ""
+print("\\n".join(found) or f"healed: loss {step.loss:.6g}, and all else is finite{not_restored}")
 sys.exit(bool(found))
 """
 )
@@ -114,7 +118,8 @@ FUNCTIONS = '''
 def put_all_back():
     """The state before the step: weights, buffers, modes, the code's own counters, optimizer, random numbers."""
     for name, saved in state["holders"].items():
-        put_back(model if name == "model" else terms.get(name.removeprefix("loss "), terms.get("")), saved)
+        owner = model if name == "model" else terms.get(name.removeprefix("loss "), terms.get(""))
+        put_back(getattr(owner, "__self__", owner), saved)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for parameter, saved in zip(parameters, state["optimizer"]["states"]):
         if saved:
@@ -133,6 +138,9 @@ def put_all_back():
 
 
 def put_back(module, saved):
+    if not isinstance(module, torch.nn.Module):
+        put_attributes(module, saved["attributes"].get("", {}))
+        return
     values = {**saved["parameters"], **saved["buffers"]}
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         value = values[name].to(tensor.device)
@@ -144,9 +152,16 @@ def put_back(module, saved):
 
 
 def put_attributes(owner, saved):
+    code = getattr(owner, "__code__", None)
+    cells = dict(zip(code.co_freevars, owner.__closure__ or ())) if code is not None else {}
     for name, value in saved.items():
+        held = cells[name].cell_contents if name in cells else getattr(owner, name, None)
         if isinstance(value, dict) and set(value) == {"generator"}:
-            getattr(owner, name).set_state(value["generator"])
+            held.set_state(value["generator"])
+        elif isinstance(held, torch.Tensor) and held.is_leaf and held.requires_grad:
+            held.data.copy_(value)
+        elif name in cells:
+            cells[name].cell_contents = on_device(value)
         else:
             setattr(owner, name, on_device(value))
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dltool.specs.build.criterion import SumCriterion, UserTerm
+from dltool.diagnostics.hunt.keepsakes import kept_by, losses
+from dltool.probes.contents import MOST_LOOSE_BYTES
+from dltool.probes.nested import tensors
 from dltool.training import rng
 from dltool.training.experiment import Experiment
 from dltool.training.state_file import savable
@@ -20,7 +23,7 @@ def state_now(experiment: Experiment) -> dict[str, Any]:
     """The state of model, loss, optimizer, scaler and generators, on the CPU; what cannot be saved is named.
 
     ``holders`` are the model's modules and the loss's, by path; of those that the user wrote it also holds the plain
-    attributes (counters, lists), which no state dict has.
+    attributes (counters, lists), which no state dict has. A loss that is a plain object or a function has these alone.
     """
     optimizer, scaler = experiment.optimizer, experiment.scaler
     left_out: list[str] = []
@@ -37,6 +40,9 @@ def state_now(experiment: Experiment) -> dict[str, Any]:
         }
         for part, module in _modules(experiment)
     }
+    for name, owner in losses(experiment):
+        if not isinstance(owner, nn.Module) and (own := _of_a_loss(owner, f"loss {name}".rstrip(), left_out)):
+            holders[f"loss {name}"] = {"parameters": {}, "buffers": {}, "eval": [], "attributes": {"": own}}
     state = {
         "holders": holders,
         "optimizer": None if optimizer is None else _optimizer(optimizer, left_out),
@@ -51,10 +57,23 @@ def state_now(experiment: Experiment) -> dict[str, Any]:
 def _modules(experiment: Experiment) -> Iterator[tuple[str, nn.Module]]:
     """The model, and the terms of the loss that are modules, by their names."""
     yield "model", experiment.model
-    if isinstance(experiment.criterion, SumCriterion):
-        for name, term in experiment.criterion.parts.items():
-            if isinstance(term, UserTerm) and isinstance(term.function, nn.Module):
-                yield f"loss {name}", term.function
+    for name, owner in losses(experiment):
+        if isinstance(owner, nn.Module):
+            yield f"loss {name}", owner
+
+
+def _of_a_loss(owner: Any, path: str, left_out: list[str]) -> dict[str, Any]:
+    """What a loss that is no module counts: attributes of the object, small variables that a function closes over."""
+    if type(owner).__module__.startswith(NOT_THE_USERS):
+        return {}
+    kept = kept_by(owner)
+    if isinstance(owner, FunctionType):  # what is large there is data
+        kept = {name: value for name, value in kept.items() if _bytes(value) <= MOST_LOOSE_BYTES}
+    return _kept(kept, path, left_out)
+
+
+def _bytes(value: Any) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors(value))
 
 
 def _optimizer(optimizer: torch.optim.Optimizer, left_out: list[str]) -> dict[str, Any]:

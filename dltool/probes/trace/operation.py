@@ -54,7 +54,8 @@ def describe(
     )
     in_backward = ran.site.differentiates
     line = ran.site.line
-    if where is None and in_backward and ran.reenters:
+    looked_up = ran.kind.moves and not in_backward and _all_constant(took)
+    if where is None and ((in_backward and ran.reenters) or looked_up):
         where = ~plain(output).isfinite()
     operation: dict[str, Any] = {
         "ordinal": ordinal,

@@ -41,8 +41,8 @@ class FirstEvent(Rule):
         return [self._finding(events[0], len(events), measured)] if events else ()
 
     def _finding(self, event: NonFiniteEvent, count: int, measured: Measurements) -> Finding:
-        found = explain(Case(event, measured.get(LeadUp)))
         trials = measured[FixTrials].trials if FixTrials in measured else ()
+        found = explain(Case(event, measured.get(LeadUp), trials))
         return self.finding(
             headline(event, each="batch" if BadInputs in measured else "step"),
             where=Where(

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from dltool.core.codec import NON_FINITE
-from dltool.core.measured.hunt import LeadUp
+from dltool.core.measured.hunt import FixTrial, LeadUp
 from dltool.core.measurements import NonFiniteEvent, TensorFacts
 from dltool.rules.nonfinite.why.dtypes import Range, range_of
 
@@ -30,17 +30,18 @@ SAME = {
     "fused_rms_norm": "rms_norm",
     "float_power": "pow",
 }
-HOOK = "hook"
-"""What an operator's gradient is computed of where code of the user's own is hooked to it."""
+HOOKS = frozenset({"hook", "BackwardHookFunction"})
+"""What an operator's gradient is computed of where code of the user's own is hooked to it, or to a module."""
 NODE = re.compile(r"^(.*?)Backward\d*$")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One event, and what led up to it."""
+    """One event, what led up to it, and the cures that were tried."""
 
     event: NonFiniteEvent
     lead_up: LeadUp | None = None
+    trials: tuple[FixTrial, ...] = ()
 
     @cached_property
     def kernel(self) -> str:
@@ -65,9 +66,14 @@ class Case:
     def in_backward(self) -> bool:
         """The gradient of an operator was being computed, be it by autograd.grad in the forward pass.
 
-        A hook on a gradient computes forward; ``function`` is then "hook".
+        A hook on a gradient computes forward.
         """
-        return NODE.match(self.event.op or "") is not None and self.event.forward_op != HOOK
+        return NODE.match(self.event.op or "") is not None and self.event.forward_op not in HOOKS
+
+    @property
+    def hooked(self) -> bool:
+        """The user's own code on a gradient ran: a hook on a tensor, a parameter or a module."""
+        return self.event.forward_op in HOOKS or self.event.op == "AccumulateGrad"
 
     @property
     def operands(self) -> tuple[float, ...]:
@@ -94,6 +100,11 @@ class Case:
         """The operator that made input ``index`` in this step; None for what was there before it, and where nobody knows."""
         makers = self.event.makers
         return makers[index] if makers and -len(makers) <= index < len(makers) else None
+
+    def name(self, index: int) -> str | None:
+        """What input ``index`` is called, where it was there before the step (``parameter w``)."""
+        names = self.event.names
+        return names[index] if names and -len(names) <= index < len(names) else None
 
     @property
     def largest_maker(self) -> str | None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 
+from dltool.core.measured.hunt import STEADY_STEPS
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.words import number
 
+SLOWER = 0.1
+"""The rate that is advised where nothing tells more, of the one that diverged."""
+WITHIN = 0.9
+"""At the bound itself nothing dies away."""
 SPEC_OPTIMIZERS = frozenset({"sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "nadam", "lbfgs"})
 
 CLIP = (
@@ -43,11 +48,44 @@ def calmer(case: Case) -> tuple[str, ...]:
 
 
 def lower_rate(case: Case) -> str:
-    """A tenth of the rate, with its number where it is known."""
+    """A tenth of the rate, or what the growth of plain SGD bounds it to, or what ``--fix-check`` saw heal."""
     lr = case.setting("lr")
-    known = lr is not None and math.isfinite(lr) and lr > 0
-    rate = number((lr or 0.0) / 10) if known else "a tenth of it"
-    return f"lower the learning rate to {rate}: `{in_spec(case, 'lr', rate if known else '...')}` in a spec, lr= in code"
+    if lr is None or not math.isfinite(lr) or lr <= 0:
+        return f"lower the learning rate to a tenth of it: `{in_spec(case, 'lr', '...')}` in a spec, lr= in code"
+    tried = {trial.rate_ratio: trial.healed for trial in case.trials if trial.rate_ratio is not None}
+    healed = max((ratio for ratio, well in tried.items() if well), default=None)
+    bound = _stable_below(case)
+    if healed is not None:
+        rate, why = number(lr * healed), ""
+    else:
+        most = min([SLOWER, *(ratio * SLOWER for ratio in tried)])
+        rate = number(_rounded_down(min(lr * most, math.inf if bound is None else WITHIN * bound)))
+        why = f" (by that growth a rate below {bound:.2g} is stable)" if bound is not None and bound < lr else ""
+    return f"lower the learning rate to {rate}{why}: `{in_spec(case, 'lr', rate)}` in a spec, lr= in code"
+
+
+def _stable_below(case: Case) -> float | None:
+    """The rate up to which SGD does not diverge where it now grows by ``g`` a step; None where that cannot be told.
+
+    Along an eigenvector of curvature h, heavy-ball SGD with momentum m multiplies by a root z of z² - (1 + m - lr h) z + m.
+    For z = -g that is lr h = (1 + g)(g + m) / g, and it is stable while lr h is below 2 (1 + m) (Polyak 1964).
+    """
+    lead, lr, momentum = case.lead_up, case.setting("lr"), case.setting("momentum") or 0.0
+    settings = case.event.settings
+    plain = settings.get("optimizer") == "SGD" and not settings.get("nesterov") and not case.setting("dampening")
+    if lead is None or lr is None or not plain or case.setting("clip_norm") is not None or not 0 <= momentum < 1:
+        return None
+    growth = lead.growth_ratio
+    steady = lead.diverging and lead.growing_steps >= STEADY_STEPS  # one leap may be a batch's
+    if not steady or lead.growing != "gradients" or not 1 < growth < math.inf:
+        return None
+    return 2 * (1 + momentum) * lr * growth / ((1 + growth) * (growth + momentum))
+
+
+def _rounded_down(value: float) -> float:
+    """To one significant digit; a value that has one, but for the last bits, stays."""
+    unit = 10.0 ** math.floor(math.log10(value) + 1e-9)
+    return math.floor(value / unit + 1e-9) * unit
 
 
 def larger_eps(case: Case, value: float) -> str:

@@ -34,7 +34,9 @@ def divisor_of_zero(case: Case) -> Explanation | None:
     note = what.said + _lost(case)
     if case.kernel in {"fmod", "remainder"}:
         return Explanation("divisor-of-zero", f"{case.kernel} by 0 is NaN{note}", (EPS,))
-    where = f"in the backward of {case.function}, " if case.in_backward else ""
+    where = (
+        f"in the backward of {case.function}, " if case.in_backward else "in a hook on a gradient, " if case.hooked else ""
+    )
     if dividend != 0:
         said = f"{where}a division by 0: {number(dividend)} / 0 is {'Inf' if dividend > 0 else '-Inf'}"
         return Explanation("divisor-of-zero", said + note, what.cures)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dltool.core.measurements import TensorFacts
 from dltool.rules.nonfinite.why.case import Case, numel
+from dltool.rules.nonfinite.why.cures import DROP_ROWS
 from dltool.rules.nonfinite.why.dtypes import range_of
 from dltool.rules.nonfinite.why.nothing import NOTHING, SPREADS
 
@@ -19,6 +20,7 @@ STEP_EPS = "add an eps after the root, as Adam does: gradient / (v.sqrt() + 1e-8
 NORM_EPS = "take F.normalize(x, dim=-1, eps=1e-6) instead of x / x.norm(), or x.norm().clamp_min(1e-6)"
 COUNT_FLOOR = "divide by a count of at least 1: mask.sum().clamp_min(1), or max(n, 1) for a plain number"
 SOFTMAX = "normalise in the exponent: torch.softmax(x, dim) instead of exp(x) / exp(x).sum()"
+START_AT_ONE = "where it counts, start it at 1, or count before the division: (count + 1), count.clamp_min(1)"
 POSITIVE = "keep it above 0: F.softplus(x) + 1e-6"
 
 
@@ -44,8 +46,44 @@ def described(case: Case) -> Divisor:
         return _by_shape(case)
     maker = case.maker(-1)
     if maker is None:
-        return Divisor(": the divisor was 0 before the step: it came with the batch, or is a weight or a constant", (EPS,))
+        return _there_before(case)
+    if _is_spectral_norm(case):
+        said = ": spectral_norm divides a weight by its largest singular value, and a weight of zeros has none but 0"
+        return Divisor(said, ("start no layer under spectral_norm at 0: nn.init.orthogonal_ or kaiming_uniform_",))
     return next((describe(case) for names, describe in KINDS.items() if maker in names), _other(case))
+
+
+def _there_before(case: Case) -> Divisor:
+    """What nothing in this step made, by its name."""
+    name = case.name(-1)
+    if name is None and case.event.names:
+        said = ": the divisor, made of plain numbers or kept outside of model and loss, is 0 (a count, n - 1 for n = 1)"
+        return Divisor(said, (COUNT_FLOOR, EPS))
+    if name is None:
+        return Divisor(": the divisor was 0 before the step: it came with the batch, or is a weight or a constant", (EPS,))
+    kind, _, _ = name.partition(" ")
+    if kind in {"input", "target"}:
+        return Divisor(f": the divisor is 0 in the {kind} as delivered", (EPS, DROP_ROWS))
+    said = f": the divisor is {name if name.startswith('the ') else f'the {name}'}, which was 0 when the step began"
+    if kind == "parameter":
+        return Divisor(said, ("start it away from 0 and keep it there: F.softplus(raw) + 1e-6, or raw.exp()", EPS))
+    scalar = not case.event.inputs[-1].shape
+    return Divisor(said, (START_AT_ONE, EPS) if scalar else (EPS,))
+
+
+def _is_spectral_norm(case: Case) -> bool:
+    weight = case.name(0) or ""
+    by_name = ".parametrizations." in weight or weight.endswith("_orig")
+    return by_name and case.maker(-1) in {"dot", "matmul"} and _dividend_is_zero(case)
+
+
+def _mean(case: Case) -> Divisor:
+    if case.kernel != "reciprocal" and _dividend_is_zero(case):
+        return _sum(case)
+    if case.event.inputs[-1].maximum != 0 and not case.in_backward:
+        return _sum(case)
+    said = f": the divisor is a mean ({case.maker(-1)}) of values that are all 0, as the error of two that are identical"
+    return Divisor(said, ("leave identical pairs out, or bound the mean from below: mse.clamp_min(1e-10)",))
 
 
 def _spread(case: Case) -> Divisor:
@@ -120,13 +158,14 @@ def _other(case: Case) -> Divisor:
 
 PRODUCTS = frozenset({"matmul", "linear"})
 SUMS = frozenset(
-    {"sum", "nansum", "mean", "matmul", "linear", "cumsum", "scatter_add", "scatter_reduce", "index_add", "bincount", "add"}
+    {"sum", "nansum", "matmul", "linear", "cumsum", "scatter_add", "scatter_reduce", "index_add", "bincount", "add"}
 )
 KINDS: Mapping[frozenset[str], Callable[[Case], Divisor]] = {
     SPREADS: _spread,
     frozenset({"sub"}): _difference,
     frozenset({"sqrt"}): _root,
     frozenset({"norm", "vector_norm", "matrix_norm"}): _norm,
+    frozenset({"mean", "mse_loss", "l1_loss"}): _mean,
     SUMS: _sum,
     frozenset({"mul", "prod", "pow", "square"}): _product,
     frozenset({"abs"}): _magnitude,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+from dltool.core.measured.hunt import LEAP
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.cures import LESS_DECAY, calmer, in_spec
 from dltool.rules.nonfinite.why.explanation import Explanation
@@ -24,7 +26,8 @@ def grew(case: Case) -> str | None:
     fastest = f" (fastest {listed(layers)})" if layers else ""
     steps = f"for {lead.growing_steps} steps" if lead.growing_steps > 1 else "in the step before"
     ratio = number(lead.growth_ratio) if lead.growth_ratio <= MOST_TOLD else f"more than {number(MOST_TOLD)}"
-    return f"gradients had grown {ratio}-fold a step {steps}{fastest}"
+    what = "the loss" if lead.growing == "loss" else "gradients"
+    return f"{what} had grown {ratio}-fold a step {steps}{fastest}"
 
 
 def with_growth(case: Case, found: Explanation) -> Explanation:
@@ -32,12 +35,39 @@ def with_growth(case: Case, found: Explanation) -> Explanation:
     grown = grew(case) if found.too_large else None
     if grown is None:
         return found
-    decayed = runaway(case)
-    tamed = calmer(case) if decayed is None else (LESS_DECAY.format(in_spec(case, "weight_decay", "0.01")),)
-    why = "" if decayed is None else f"{decayed}; "
-    mechanism = found.mechanism if decayed is None else "decay-runaway"
-    advice = dict.fromkeys((*tamed, *(found.advice if decayed is None else ())))
-    return replace(found, mechanism=mechanism, cause=f"{why}{grown}, until {found.cause}", advice=tuple(advice))
+    behind = settings_behind(case)
+    if behind is None:
+        return replace(
+            found, cause=f"{grown}, until {found.cause}", advice=tuple(dict.fromkeys((*calmer(case), *found.advice)))
+        )
+    return replace(behind, cause=f"{behind.cause}; {grown}, until {found.cause}")
+
+
+def settings_behind(case: Case) -> Explanation | None:
+    """What makes everything grow by itself, at any rate: a setting of the optimizer, or a loss without a lower bound."""
+    amplified, decayed = amplifies(case), runaway(case)
+    if amplified is not None:
+        spec = in_spec(case, "momentum", "0.9")
+        cure = f"set the momentum to 0.9, as no lower rate helps: `{spec}` in a spec, momentum= in code"
+        return Explanation("momentum-runaway", amplified, (cure,))
+    if decayed is not None:
+        return Explanation("decay-runaway", decayed, (LESS_DECAY.format(in_spec(case, "weight_decay", "0.01")),))
+    losses = () if case.lead_up is None else case.lead_up.losses
+    if losses and -losses[-1] > LEAP * max(1.0, abs(losses[0])):
+        fell = f"the loss has no lower bound: it fell from {number(losses[0])} to {number(losses[-1])}"
+        bound = "look for a term with the wrong sign, or bound what is to be maximised: a clamp, a margin, a logarithm"
+        return Explanation("unbounded-loss", fell, (bound,))
+    return None
+
+
+def amplifies(case: Case) -> str | None:
+    """A momentum of 1 and more, in words: what was once added to the step never dies away."""
+    momentum = case.setting("momentum")
+    if momentum is None or not 1 <= momentum < math.inf:
+        return None
+    if momentum == 1:
+        return "momentum is 1, so that no step dies away: they add up"
+    return f"momentum runs away: every step repeats the one before it {number(momentum)}-fold"
 
 
 def runaway(case: Case) -> str | None:

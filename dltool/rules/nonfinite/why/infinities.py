@@ -20,6 +20,12 @@ LOGARITHMIC = frozenset({"log", "log2", "log10", "log_softmax", "logsigmoid", "s
 UNINITIALISED = frozenset(
     {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted", "resize"}
 )
+NAN_MARKER = (
+    "leave the marked places out: torch.nanmean or nansum, or a masked mean, "
+    "(x * mask).sum() / mask.sum().clamp_min(1) of an x that holds 0 there"
+)
+SEGMENTS = frozenset({"scatter_reduce", "index_reduce", "segment_reduce", "amax"})
+LOOK_UPS = frozenset({"index", "index_select", "gather", "embedding", "embedding_bag", "take", "take_along_dim", "select"})
 FIND_INF = "find where the Inf comes from: clamp or rescale it there, or mask it out before it is added or multiplied"
 
 
@@ -29,6 +35,8 @@ def written_on_purpose(case: Case) -> Explanation | None:
     if case.kernel not in FILLS or case.function not in WRITERS or fill is None or math.isfinite(fill):
         return None
     cause = f"{number(fill)} was written on purpose by {case.function}, and here it reaches the loss or a gradient"
+    if math.isnan(fill):
+        return Explanation("deliberate-value", cause, (NAN_MARKER, "or mark what is missing with a mask of its own"))
     kept = (
         "keep masked places out of the loss, and let no mask cover the target's own class (nor label_smoothing "
         "spread over it)"
@@ -118,6 +126,15 @@ def inf_in_product(case: Case) -> Explanation | None:
             "leave every row a place that is not masked, or fill the rest after the maximum: x.masked_fill(x.isinf(), 0.0)"
         )
         return Explanation("deliberate-value", cause, (kept, "mask with a large finite number: torch.finfo(dtype).min"))
+    if writer in SEGMENTS and infinite[0].negative_inf and not infinite[0].positive_inf:
+        cause = (
+            f"{case.function} was given {_both(infinite[0])} that {writer} left as it started: nothing came to that segment"
+        )
+        fill = (
+            "fill empty segments afterwards, x.masked_fill(x.isinf(), 0.0), or start from torch.zeros with "
+            "include_self=False instead of torch.full(..., -inf)"
+        )
+        return Explanation("empty-segment", cause, (fill,))
     return Explanation("inf-in-product", cause, (FIND_INF,), too_large=True)
 
 
@@ -134,9 +151,28 @@ def bad_constant(case: Case) -> Explanation | None:
     output = case.event.output
     if case.in_backward or not bad or output is None or (output.nan and not any(given.nan for given in bad)):
         return None
-    cause = f"{case.function} was given {_both(bad[0])}, in a tensor that is no parameter, buffer or input of the model"
+    place = case.event.inputs.index(bad[0])
+    if case.maker(place) is not None:
+        return None
+    return _held_before(f"{case.function} was given {_both(bad[0])}", case.name(place))
+
+
+def looked_up(case: Case) -> Explanation | None:
+    """A look-up that found NaN in its table: it computes nothing, and the table was so before the step."""
+    table = case.event.inputs[0] if case.event.inputs else None
+    if case.kernel not in LOOK_UPS or case.in_backward or case.maker(0) is not None:
+        return None
+    if table is not None and not bad_values(table):
+        return None
+    held = f"{case.function} read NaN or Inf" if table is None else f"{case.function} read a table with {_both(table)}"
+    return _held_before(held, case.name(0))
+
+
+def _held_before(said: str, name: str | None) -> Explanation:
+    place = "in a tensor that is no parameter, buffer or input of the model" if name is None else f"in {name}"
     made = "look where that tensor was made, before the step: a table, a mask, a weight of the loss"
-    return Explanation("bad-constant", cause, (made, "register it as a buffer, and it is watched"))
+    watched = () if name is not None and name.endswith("of the loss") else ("register it as a buffer, and it is watched",)
+    return Explanation("bad-constant", f"{said}, {place}, where it was before the step", (made, *watched))
 
 
 def given_inf(case: Case) -> Explanation | None:

@@ -17,15 +17,18 @@ DETERMINANTS = frozenset({"slogdet", "det"})
 def normalised_without_eps(case: Case) -> Explanation | None:
     """Equal values have a variance of 0; without eps that is 0 / 0."""
     eps = case.argument("eps")
-    if case.kernel not in NORMALISATIONS or eps is None or not case.from_finite or not case.inputs:
+    if case.function == "rms_norm" and case.kernel == "rsqrt" and case.operands == (0.0,):
+        eps = 0.0  # a function of several operators: its eps went into the sum before the root
+    elif case.kernel not in NORMALISATIONS or eps is None or not case.from_finite or not case.inputs:
         return None
     if not (eps == 0 or rounds_to_zero(eps, "float32")):
         return None
+    is_rms = "rms_norm" in {case.kernel, case.function}
     if magnitude(case.inputs[0]) ** 2 > RANGES["float32"].largest:
         return None
-    what = "values that are all 0" if case.kernel == "rms_norm" else "values that are all equal, with a variance of 0"
+    what = "values that are all 0" if is_rms else "values that are all equal, with a variance of 0"
     cause = f"{case.function} of {what} is 0 / 0, because its eps is {number(eps)}"
-    spec = case.kernel
+    spec = "rms_norm" if is_rms else case.kernel
     return Explanation("eps-of-zero", cause, (f"give it an eps: `{spec}: {{eps: 1e-5}}` in a spec, eps=1e-5 in code",))
 
 

@@ -67,6 +67,21 @@ def _infinite_weight(case: Case) -> Explanation | None:
     return Explanation("class-weight-of-inf", cause, ("count at least 1 of each class: total / counts.clamp_min(1)",))
 
 
+def infinite_positive_weight(case: Case) -> Explanation | None:
+    """The pos_weight of a label that never occurs."""
+    given = case.event.inputs[-1] if len(case.event.inputs) > 2 else None
+    if case.kernel != "binary_cross_entropy_with_logits" or case.in_backward or given is None or not given.positive_inf:
+        return None
+    if any(bad_values(other) for other in case.event.inputs[:2]) or given.nan:
+        return None
+    cause = (
+        f"{given.positive_inf} of {numel(given)} values of pos_weight (or weight) is Inf, as negatives / positives gives "
+        "for a label without positives: Inf × 0 is NaN"
+    )
+    count = "count at least 1 positive of each label: negatives / positives.clamp_min(1)"
+    return Explanation("class-weight-of-inf", cause, (count,))
+
+
 def variance_of_one(case: Case) -> Explanation | None:
     """A variance over so few values that nothing is left to divide by."""
     if case.kernel in NORMS_OF_A_BATCH:
@@ -86,6 +101,9 @@ def variance_of_one(case: Case) -> Explanation | None:
     if isinstance(dims, list | tuple) and dims and not {0, -len(case.inputs[0].shape)} & set(dims):
         size = "the dimension has size 1, and there is nothing to normalise: leave it out there, or take another dimension"
         return Explanation("variance-of-one", cause, (size,))
+    if case.event.phase == "optimizer" and numel(case.inputs[0]) == 1:
+        alone = "a one-element parameter has no std: leave such gradients as they are, `if g.numel() > 1`"
+        return Explanation("variance-of-one", cause, (alone, f"or divide by g.abs() there, not by its {case.function}"))
     biased = f"take the biased estimate, torch.{case.function}(..., correction=0)"
     return Explanation("variance-of-one", cause, (biased, f"{_more_samples()}, or skip a batch of one"))
 

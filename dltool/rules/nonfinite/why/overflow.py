@@ -11,7 +11,7 @@ from dltool.rules.nonfinite.why.cures import WIDER
 from dltool.rules.nonfinite.why.dtypes import RANGES, Range
 from dltool.rules.nonfinite.why.explanation import Explanation
 from dltool.rules.nonfinite.why.rows import FINITE_MASK
-from dltool.rules.nonfinite.why.too_large import EXPONENTIALS, SQUARING, argument, cures, general_cures, odd
+from dltool.rules.nonfinite.why.too_large import BESSEL, EXPONENTIALS, SQUARING, argument, cures, general_cures, odd
 from dltool.rules.nonfinite.why.words import number
 
 Reach = tuple[float, str]
@@ -84,7 +84,7 @@ def finite_to_bad(case: Case) -> Explanation | None:
 
 def _exponential(case: Case) -> Reach:
     at = argument(case)
-    reached = abs(at) if case.kernel in {"sinh", "cosh"} else at
+    reached = abs(at) if case.kernel in {"sinh", "cosh", *BESSEL} else at
     return _raised(2.0 if case.kernel == "exp2" else math.e, reached), f"{case.kernel} of {number(at)}"
 
 
@@ -211,6 +211,7 @@ def _unknown(case: Case) -> Reach | None:
 
 REACHES: dict[str, Callable[[Case], Reach | None]] = {
     **dict.fromkeys(EXPONENTIALS, _exponential),
+    **dict.fromkeys(BESSEL, _exponential),
     "pow": _power,
     **dict.fromkeys(SQUARING, _squares),
     "mul": _product,

@@ -26,6 +26,12 @@ def masked_row(case: Case) -> Explanation | None:
     given = case.inputs[0]
     if given.negative_inf and not given.positive_inf and not given.nan:
         cause = f"{MASKED_ROW} {case.function} of it is 0 / 0: no maximum is left to subtract"
+        if given.shape[-2:] == (1, 1) and case.event.phase == "loss":
+            alone = (
+                "a batch of one has no negatives: drop_last=True of the DataLoader, another `data: {batch_size: ...}` in a "
+                "spec, or leave such a batch out"
+            )
+            return Explanation("fully-masked-row", f"{cause}, for the one sample is compared with itself alone", (alone,))
         return Explanation("fully-masked-row", cause, (KEEP_ONE, FINITE_MASK, REPAIRED_LATE))
     return None
 

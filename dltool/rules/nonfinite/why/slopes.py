@@ -26,6 +26,7 @@ STEEP = {
     "acos": "{} at 1 and -1 has an infinite slope",
     "asin": "{} at 1 and -1 has an infinite slope",
     "acosh": "{} at 1 has an infinite slope",
+    "addcdiv": "a division by 0 has an infinite slope",
     "atanh": "{} at 1 and -1 has an infinite slope",
     "logit": "{} at 0 and 1 has an infinite slope",
     "div": "a division by 0 has an infinite slope",
@@ -51,6 +52,10 @@ EXAMPLES = {
     "pow": "add an eps inside, (x + {eps}) ** e, or clamp before it, x.clamp_min({eps}) ** e",
     "acos": "torch.acos(x.clamp(-1 + 1e-6, 1 - 1e-6)), or atan2 of sine and cosine",
     "asin": "torch.asin(x.clamp(-1 + 1e-6, 1 - 1e-6))",
+    "acosh": "torch.acosh(x.clamp_min(1 + 1e-6))",
+    "atanh": "torch.atanh(x.clamp(-1 + 1e-6, 1 - 1e-6))",
+    "logit": "torch.logit(x, eps=1e-6)",
+    "log1p": "torch.log1p(x.clamp_min(-1 + 1e-6))",
     "log": "torch.log(x + {eps})",
     "div": "x / (y + eps), or y.clamp_min(1e-6) where y is never negative",
     "pairwise_distance": "F.pairwise_distance(a, b, eps=1e-6), whose eps is not 0",
@@ -69,6 +74,56 @@ ALIKE = {
     "_weight_norm": "weight_norm",
     "cdist": "pairwise_distance",
 }
+SELECTIONS = frozenset(
+    {
+        "where",
+        "masked_fill",
+        "index",
+        "index_select",
+        "index_put",
+        "index_copy",
+        "index_fill",
+        "getitem",
+        "gather",
+        "scatter",
+        "take",
+        "masked_select",
+        "masked_scatter",
+        "select",
+        "slice",
+        "narrow",
+        "maximum",
+        "minimum",
+        "max",
+        "min",
+        "amax",
+        "amin",
+        "fmax",
+        "fmin",
+        "topk",
+        "sort",
+        "kthvalue",
+        "median",
+        "nanmedian",
+        "nan_to_num",
+        "nansum",
+        "nanmean",
+        "cat",
+        "stack",
+        "copy",
+        "setitem",
+    }
+)
+"""Functions that choose among values, or put others in their place: what they did not choose was not used."""
+BOUNDS = {
+    **dict.fromkeys(
+        ("exp", "exp2", "expm1", "cosh", "sinh"), "clamp the exponent, x.clamp(max=20), before {} and not after"
+    ),
+    **dict.fromkeys(
+        ("div", "reciprocal"), "keep the divisor away from 0 before the division: y.clamp_min(1e-6), or y + eps"
+    ),
+    **dict.fromkeys(("log", "log2", "log10", "rsqrt"), "clamp the argument, x.clamp_min(1e-6), before {} and not after"),
+}
 EPS, HALF_EPS = "1e-12", "1e-6"
 """So small that the value does not change; 1e-12 is 0 in float16."""
 
@@ -86,11 +141,26 @@ def unused_value(case: Case) -> Explanation | None:
     value = _bad_forward_value(case) if case.in_backward else None
     if value is None:
         return None
+    after = case.event.finite_again
+    if after is not None and after not in SELECTIONS:
+        return _absorbed(case, value, after)
     cause = (
         f"{case.function} had given {value} in the forward pass, which was not used (torch.where, a mask or a selection "
         f"took another value); a gradient of 0 arrives there, and 0 × {value} is NaN"
     )
     return Explanation("unselected-branch", cause, (SAFE_BEFORE_WHERE, SELECT_FIRST))
+
+
+def _absorbed(case: Case, value: str, after: str) -> Explanation:
+    """An Inf that was used, by a function that has a limit there."""
+    how = "divided by 0" if case.function in {"div", "reciprocal"} else "overflowed to" if "Inf" in value else "given"
+    gave = f"{case.function} had {how if how == 'divided by 0' else f'{how} {value}'} in the forward pass"
+    cause = (
+        f"{gave}, and {after} made it finite again, but not its gradient: the backward of {case.function} meets the {value}"
+    )
+    arrives = any(given == 0 for given in case.operands)
+    bound = BOUNDS.get(case.function, "bound the argument of {}, before it and not after").format(case.function)
+    return Explanation("absorbed-infinity", f"{cause}{f', and 0 × {value} is NaN' if arrives else ''}", (bound,))
 
 
 def exponent_of_negative(case: Case) -> Explanation | None:
@@ -105,10 +175,10 @@ def exponent_of_negative(case: Case) -> Explanation | None:
 
 def infinite_slope(case: Case) -> Explanation | None:
     """A point where the function rises vertically, such as sqrt at 0."""
-    if not case.in_backward or not _is_singular(case) or _is_the_users(case):
-        return None
     name = ALIKE.get(case.function, case.function)
-    slope = _power_slope(case) if name == "pow" else STEEP.get(name, "the slope of {} is infinite there").format(name)
+    if not case.in_backward or not _is_singular(case) or _is_the_users(case) or name not in {*STEEP, "pow"}:
+        return None
+    slope = _power_slope(case) if name == "pow" else STEEP[name].format(name)
     keep_off = _keep_off(case, name)
     if _dividend_is_gradient(case, name) and _zero_gradient(case):
         cause = (

@@ -24,6 +24,7 @@ SQUARING = frozenset(
 )
 SCORES = frozenset({"matmul", "bmm", "einsum", "baddbmm"})
 """Products of two activations, of which attention is one."""
+BESSEL = frozenset({"i0", "i1", "modified_bessel_i0", "modified_bessel_i1"})
 EXPONENTIALS = frozenset({"exp", "exp2", "expm1", "sinh", "cosh"})
 
 
@@ -39,7 +40,10 @@ def cures(case: Case, limit: Range) -> tuple[str, ...]:
     first = (WIDER,) if limit.is_half else ()
     if case.kernel in EXPONENTIALS:
         return _advice_on_exponent(case, limit)
-    if case.kernel in {"div", "reciprocal", "addcdiv"}:
+    if case.kernel in BESSEL:
+        scaled = "torch.special.i1e" if "i1" in case.kernel else "torch.special.i0e"
+        return (*first, f"take the scaled function and add x.abs() to its logarithm: torch.log({scaled}(x)) + x.abs()")
+    if case.kernel in {"div", "reciprocal", "addcdiv"} or (case.in_backward and case.function in QUOTIENTS):
         return (*first, EPS)
     if case.in_backward:
         return _advice_on_gradient(case, limit)
@@ -84,6 +88,8 @@ def _advice_on_gradient(case: Case, limit: Range) -> tuple[str, ...]:
 FILL_VALUES = (9.969209968386869e36, 1e20, 3.4028234663852886e38)
 """Written for a missing number: NC_FILL_FLOAT of netCDF, the CF conventions' 1e20, the largest float32."""
 
+QUOTIENTS = frozenset({"div", "reciprocal", "addcdiv"})
+"""Functions whose gradient divides by the divisor once more, and leaves the range where that is tiny."""
 ABSURD = 1e30
 """Before the first update nothing can have grown so far."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dltool.rules.nonfinite.why.case import Case, as_number
 from dltool.rules.nonfinite.why.cures import LESS_DECAY, SCALE_DATA, calmer, clipping, in_spec, larger_eps
 from dltool.rules.nonfinite.why.division import divided
 from dltool.rules.nonfinite.why.dtypes import RANGES, range_of, rounds_to_zero
 from dltool.rules.nonfinite.why.explanation import Explanation
-from dltool.rules.nonfinite.why.growth import runaway
+from dltool.rules.nonfinite.why.growth import runaway, settings_behind
 from dltool.rules.nonfinite.why.words import listed, number
 
 NOT_THE_USERS = frozenset({"gradient", "before", "state", "optimizer", "precision", "parameter_dtype"})
@@ -102,6 +103,19 @@ def decay_runaway(case: Case) -> Explanation | None:
         return None
     lower = LESS_DECAY.format(in_spec(case, "weight_decay", "0.01"))
     return Explanation("decay-runaway", f"{said}; it stood at {number(before)}", (lower,))
+
+
+def momentum_runaway(case: Case) -> Explanation | None:
+    """A momentum above 1 whose buffer leaves the range although the gradients did not grow."""
+    momentum, limit = case.setting("momentum"), case.range or range_of(str(case.event.settings.get("parameter_dtype")))
+    held = [case.fact("state", end, within="momentum_buffer") for end in ("minimum", "maximum")]
+    largest = max((abs(end) for end in held if end is not None), default=0.0)
+    found = settings_behind(case)
+    if case.event.phase != "optimizer" or found is None or found.mechanism != "momentum-runaway" or limit is None:
+        return None
+    if momentum is None or not largest * momentum > NEAR_THE_END * limit.largest:
+        return None
+    return replace(found, cause=f"{found.cause}; it stood at {number(largest)}")
 
 
 def squared_gradient(case: Case) -> Explanation | None:
