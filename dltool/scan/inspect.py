@@ -16,7 +16,7 @@ from dltool.scan.settings import InspectSettings
 from dltool.scan.sniff import IMAGES, MARK_BYTES, SUFFIXES, TEXTS, UNMARKED, document, is_text, promised, signature
 from dltool.scan.source import HEAD_BYTES, Source
 
-OWN_MODULES = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff"})
+OWN_MODULES = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "psd"})
 LFS_POINTER_MAX_BYTES = 1024
 
 

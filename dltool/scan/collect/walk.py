@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from dltool.core.finding import Severity
 from dltool.scan.record import Flaw
+from dltool.scan.sniff import promised
 
 EXAMPLES = 5
 MOST_VISITS = 16
@@ -154,7 +155,8 @@ class _Walk:
 def _unreachable(path: str, error: OSError) -> Flaw:
     if isinstance(error, FileNotFoundError):
         if os.path.islink(path):  # noqa: PTH114
-            return _flaw("broken-link", "is a link to something that does not exist")
+            severity = Severity.ERROR if promised(path) else Severity.INFO  # a font's or a tool's link is no lost sample
+            return _flaw("broken-link", "is a link to something that does not exist", severity)
         return _flaw("vanished", "was there when its folder was listed, and gone a moment later")
     return _flaw("unreadable", f"cannot be read: {error.strerror or error}")
 

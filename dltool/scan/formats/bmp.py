@@ -61,8 +61,16 @@ def inspect_bmp(data: bytes, settings: InspectSettings) -> Seen:
     flaws += tuple(_ending(header, data))
     if settings.tier is Tier.QUICK:
         return Seen(_facts(header), flaws)
-    flaws += tuple(_pixels(header, data))
-    return inspect_by_pillow(data, ("BMP",), settings, known=flaws, encoder=_encoder(header), may_be_rare=True)
+    seen_in_runs = tuple(_pixels(header, data))
+    flaws += seen_in_runs
+    seen = inspect_by_pillow(data, ("BMP",), settings, known=flaws, encoder=_encoder(header), may_be_rare=True)
+    if header.method in {RLE8, RLE4} and not seen_in_runs and header.size not in OS2_HEADERS and _fails(seen):
+        return Seen(_facts(header), (*flaws, oddity("unsupported", "its runs leave pixels out, which Pillow cannot decode")))
+    return seen
+
+
+def _fails(seen: Seen) -> bool:
+    return any(flaw.kind in {"undecodable", "truncated"} for flaw in seen.flaws)
 
 
 def read_header(data: bytes) -> BmpHeader | None:
@@ -152,7 +160,8 @@ def _pixels(header: BmpHeader, data: bytes) -> list[Flaw]:
 
 
 def _run_lengths(header: BmpHeader, data: bytes) -> list[Flaw]:
-    """Follow the runs: within the rows, and up to the end mark."""
+    """Follow the runs: within the rows, which some writers pad to 32 bits, and up to the end mark."""
+    width = header.row_bytes * 8 // header.bits
     at, x, y, per_byte = header.start, 0, 0, 2 if header.method == RLE4 else 1
     while at + 2 <= len(data):
         count, value = data[at], data[at + 1]
@@ -169,8 +178,8 @@ def _run_lengths(header: BmpHeader, data: bytes) -> list[Flaw]:
         else:
             x += value
             at += (-(-value // per_byte) + 1) // 2 * 2
-        if x > header.width or y > header.height:
+        if x > width or y > header.height:
             return [corrupt("damaged-data", "a run of pixels leaves the picture", offset_bytes=at)]
-    if y >= header.height - 1 and (x == header.width or y >= header.height):
+    if y >= header.height - 1 and (x >= header.width or y >= header.height):
         return [blemish("missing-end", "the mark after the last row is missing")]
     return [corrupt("truncated", f"the runs of pixels end in row {y} of {header.height}")]

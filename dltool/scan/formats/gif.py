@@ -111,7 +111,7 @@ def _after(found: GifFile, data: bytes, at: int) -> None:
     if not found.frames:
         found.flaws.append(corrupt("no-data", "it has a header and an end, and no picture"))
     rest = data[at:]
-    if rest.strip(b"\0").strip():
+    if rest.strip(rest[:1]) and rest.strip(b"\0").strip():  # one byte again and again: CP/M and tapes pad so
         found.flaws.append(blemish("trailing-garbage", f"{len(rest)} foreign bytes follow the trailer", offset_bytes=at))
     elif rest:
         found.flaws.append(oddity("padding", f"{len(rest)} bytes of padding follow the trailer", offset_bytes=at))

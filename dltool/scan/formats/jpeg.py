@@ -17,6 +17,11 @@ from dltool.scan.settings import InspectSettings
 
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 ZEROED_TAIL_BYTES = 64
+TRAILER_STARTS = (b"AXS!", b"AXS*", b"CANON OPTIONAL DATA\0", b"QDIOBS", b"~\0\x04\0zmie~", b"MotionPhoto_Data")
+TRAILER_ENDS = (
+    b"\xa1\xb2\xc3\xd4", b"cbipcbbl", b"zmie~\0\0\x06\x10\x04", b"8db42d694ccc418790edff439fe026bf",
+)  # fmt: skip
+"""What cameras and photo managers append, after ExifTool: AFCP, Canon, Samsung, MIE, FotoStation, PhotoMechanic, Insta."""
 
 
 def inspect_jpeg(data: bytes, settings: InspectSettings) -> Seen:
@@ -93,6 +98,10 @@ def _ending(data: bytes, header: JpegHeader, *, cut: bool) -> tuple[Flaw, ...]:
     if header.several or rest.startswith(b"\xff\xd8\xff") or b"ftyp" in rest[:4096] or b"SEF" in rest[-64:]:
         return (
             oddity("appended", f"{len(rest)} bytes of further pictures or film follow the end marker", offset_bytes=end),
+        )
+    if rest.startswith(TRAILER_STARTS) or rest.endswith(TRAILER_ENDS):
+        return (
+            oddity("appended", f"{len(rest)} bytes of an application's own data follow the end marker", offset_bytes=end),
         )
     return (blemish("trailing-garbage", f"{len(rest)} foreign bytes follow the end marker", offset_bytes=end),)
 

@@ -29,6 +29,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """Pillow's names for formats whose name here is another."""
 
+MANY_KINDS = frozenset({"dds"})
+"""Formats of so many pixel layouts that "unsupported" says more of Pillow than of the file."""
+
 FRAME_BUDGET_PIXELS = 64_000_000
 """Of frames after the first, so many pixels are decoded at the normal tier; all of them at the deep one."""
 
@@ -133,7 +136,7 @@ def inspector_of(name: str) -> PictureInspector:
     names = NAMES.get(name, (name.upper(),))
 
     def inspect(data: bytes, settings: InspectSettings) -> Seen:
-        return inspect_by_pillow(data, names, settings)
+        return inspect_by_pillow(data, names, settings, may_be_rare=name in MANY_KINDS)
 
     return inspect
 

@@ -93,10 +93,19 @@ def _pixels(data: bytes, header: PngHeader, settings: InspectSettings) -> Seen:
     seen, _ = look_at(picture)
     doubtful = settings.tier is Tier.DEEP or not UNPACKED.isdisjoint(header.names)
     if doubtful and (failure := opinion(data, "PNG")[1]) is not None:
-        flaws += (corrupt("undecodable", f"Pillow cannot decode it: {failure}"),)
+        flaws += (_refused(failure),)
     if b"acTL" in header.names:
         flaws += other_frames(data, "PNG", settings).flaws
     return Seen(_facts(data, header, seen), flaws, content_of(picture))
+
+
+def _refused(failure: str) -> Flaw:
+    """What Pillow says of metadata, the picture being in order."""
+    if "too large" in failure:
+        return unsafe(
+            "decompression-bomb", "its metadata unpacks to more than Pillow's limit, above which it refuses a picture"
+        )
+    return corrupt("undecodable", f"Pillow cannot decode it: {failure}")
 
 
 def _complete(flaw: Flaw) -> Flaw:

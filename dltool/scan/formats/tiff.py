@@ -32,6 +32,9 @@ MAX_PAGES = 10_000
 UNCOMPRESSED = 1
 RARE_COMPRESSIONS = frozenset({34925, 50000, 50001, 50002, 34887, 34712, 34676, 34677})
 """LZMA, Zstandard, WebP, JPEG XL, LERC, JPEG 2000 and SGI's: in few builds of libtiff."""
+COMPRESSIONS = frozenset({*range(1, 9), 32771, 32773, 32809, 32946, 34661}) | RARE_COMPRESSIONS
+PHOTOMETRICS = frozenset({*range(7), 8, 9, 10, 32844, 32845})
+MAX_BITS, MAX_SAMPLES = 64, 32
 
 YCBCR = 6
 
@@ -136,7 +139,25 @@ def inspect_tiff(data: bytes, settings: InspectSettings) -> Seen:
     seen = inspect_by_pillow(data, ("TIFF",), settings, known=tuple(flaws), encoder=encoder, may_be_rare=True)
     if first.first(COMPRESSION, 1) in RARE_COMPRESSIONS and any(flaw.kind == "undecodable" for flaw in seen.flaws):
         return Seen(facts, (*flaws, oddity("unsupported", "compressed by a method that libtiff has here no support for")))
+    if seen.image is None and _consistent(first):
+        kind = f"{first.first(SAMPLES, 1)} samples of {bits} bits, colours of kind {first.first(PHOTOMETRIC)}"
+        return Seen(facts, (*flaws, oddity("unsupported", f"{kind}: Pillow has no mode for it")))
     return seen
+
+
+def _consistent(page: Page) -> bool:
+    """Whether a directory that Pillow does not understand means something all the same."""
+    samples, bits, rows = page.first(SAMPLES, 1), page.tags.get(BITS, (1,)), page.first(ROWS)
+    separate = page.first(PLANAR, 1) == 2
+    strips = -(-page.first(HEIGHT) // rows) * (samples if separate else 1) if rows else 1
+    return (
+        page.first(COMPRESSION, 1) in COMPRESSIONS
+        and page.first(PHOTOMETRIC) in PHOTOMETRICS
+        and 0 < max(bits) <= MAX_BITS
+        and len(bits) in {1, samples}
+        and 0 < samples <= MAX_SAMPLES
+        and (TILES in page.tags or len(page.tags.get(STRIPS, ())) == strips)
+    )
 
 
 def _strips(page: Page, number: int, size_bytes: int) -> list[Flaw]:
