@@ -84,6 +84,35 @@ class Penalised(nn.Module):
         return F.cross_entropy(output, target) * (float("nan") if self.calls == 6 else 1.0)
 
 
+class Counted:
+    """A loss that is no module, and counts its calls."""
+
+    def __init__(self):
+        self.calls, self.mean = 0, torch.zeros(())
+
+    def __call__(self, output, target):
+        self.calls += 1
+        self.mean = 0.9 * self.mean + 0.1 * output.detach().mean()
+        return F.cross_entropy(output - self.mean, target) / torch.tensor(float(self.calls != WRONG))
+
+    def method(self, output, target):
+        return self(output, target)
+
+
+WRONG = 4
+
+
+def counting():
+    calls, factor = 0, torch.ones((), requires_grad=True)
+
+    def loss(output, target):
+        nonlocal calls
+        calls += 1
+        return F.cross_entropy(output, target) * factor.detach() / (1.0 if calls != WRONG else ZERO * output.sum())
+
+    return loss
+
+
 class Packed(nn.Module):
     def __init__(self):
         super().__init__()
@@ -127,6 +156,18 @@ def loss_module():
     return {"model": nn.Linear(4, 3), "batches": data(), "loss": {"main": Penalised(), "other": F.cross_entropy}}
 
 
+def loss_object():
+    return {"model": nn.Linear(4, 3), "batches": data(), "loss": Counted()}
+
+
+def loss_method():
+    return {"model": nn.Linear(4, 3), "batches": data(), "loss": {"main": Counted().method, "other": F.cross_entropy}}
+
+
+def loss_closure():
+    return {"model": nn.Linear(4, 3), "batches": data(), "loss": counting()}
+
+
 def packed():
     batches = [(pack_sequence([torch.ones(3, 4), torch.ones(2, 4)]), torch.tensor([0, 1]))]
     return {"model": Packed(), "batches": batches, "loss": F.cross_entropy}
@@ -146,12 +187,14 @@ def lbfgs():
 def scaled():
     return {"model": Slow(), "batches": data(), "scaler": torch.amp.GradScaler("cpu", init_scale=8.0)}
 '''
-FACTORIES = ("slow", "bare", "mine", "loss_module", "packed", "pairs", "lbfgs", "scaled")
+LOSSES = ("loss_module", "loss_object", "loss_method", "loss_closure")
+FACTORIES = ("slow", "bare", "mine", *LOSSES, "packed", "pairs", "lbfgs", "scaled")
 MENDED = {
     "slow": ('LIMIT = float("inf")', "LIMIT = 1.0"),
     "bare": ('LIMIT = float("inf")', "LIMIT = 1.0"),
     "mine": ("UPDATE, LIMIT = 4", "UPDATE, LIMIT = 0"),
     "loss_module": ('float("nan") if', "1.0 if"),
+    **dict.fromkeys(("loss_object", "loss_method", "loss_closure"), ("WRONG = 4", "WRONG = 0")),
     "pairs": ("given.left", "torch.ones(5, 4) if (given.right == 0).any() else given.left"),
 }
 SPEC = """\
@@ -297,3 +340,14 @@ def test_what_cannot_be_saved_is_named(here, replay):
     _, folder = hunted("net.py:slow")
     assert "model.seen" in (folder / "replay.py").read_text()
     assert replay(folder)[0] == 1
+
+
+def test_a_script_that_cannot_restore_a_loss_does_not_say_healed_alone(here, replay):
+    """A generator that runs cannot be saved: the copy of the loss starts anew, and does not get to its fault."""
+    fault = NET.replace("self.calls, self.mean = 0,", "self.number, self.mean = iter(range(9)),")
+    fault = fault.replace("self.calls += 1\n        self.mean", "calls = next(self.number)\n        self.mean")
+    (here / "net.py").write_text(fault.replace("self.calls != WRONG", "calls != WRONG"))
+    _, folder = hunted("net.py:loss_object")
+    code, out = replay(folder)
+    assert code == 0
+    assert out.rstrip().endswith("but what was not saved may matter: loss Counted.number")

@@ -49,6 +49,11 @@ def divergence() -> Experiment:
     return run_of(model, regression(80), mse, lambda parameters: torch.optim.SGD(parameters, lr=2.0))
 
 
+def steep() -> Experiment:
+    """A tenth of the rate diverges too."""
+    return run_of(linear(4, 2), regression(80), mse, lambda parameters: torch.optim.SGD(parameters, lr=60.0))
+
+
 def half_adam() -> Experiment:
     """0 / (0 + 1e-8) is 0 / 0 in float16."""
     data = [((x * torch.tensor([1.0, 0.0, 1.0, 1.0])).half(), y.half()) for x, y in regression(30)]
@@ -79,6 +84,7 @@ CLIP, RATE = "the gradient norm clipped at 1", "a tenth of the rate"
     [
         (one_bad_sample, {"without sample 5": True, CLIP: False, RATE: False}),
         (divergence, {CLIP: True, RATE: True}),
+        (steep, {CLIP: True, RATE: False, "a hundredth of the rate": True}),
         (
             half_adam,
             {

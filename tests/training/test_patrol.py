@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -157,6 +158,38 @@ def test_growth_is_told_by_layer() -> None:
     assert {layer.parameter for layer in lead.layers} == {"weight", "bias"}
     assert all(len(layer.norms) == lead.growing_steps + 1 for layer in lead.layers)
     caught.walk.close()
+
+
+@pytest.mark.parametrize("lr", [4.0, 40.0, 400.0])
+def test_growth_is_that_of_a_bare_loop_in_double_precision(lr: float) -> None:
+    """Norms whose squares overflow float32 are told all the same."""
+    toy = experiment(
+        model=nn.Linear(5, 3), optimizer=lambda p: torch.optim.SGD(p, lr=lr), criterion=Plain(squares), epochs=40
+    )
+    start = copy.deepcopy(toy.model)
+    caught, _ = hunt(toy)
+    assert caught is not None
+    norms = [norm for norm in bare_norms(start, caught, lr) if math.isfinite(norm)]
+    lead = caught.lead_up
+    assert lead.growing == "gradients"
+    assert lead.gradient_norms == pytest.approx(norms[-len(lead.gradient_norms) :], rel=1e-3)
+    steps = lead.growing_steps
+    assert lead.growth_ratio == pytest.approx((norms[-1] / norms[-1 - steps]) ** (1 / steps), rel=1e-3)
+    caught.walk.close()
+
+
+def bare_norms(model: nn.Module, caught: Caught, lr: float) -> list[float]:
+    """Total gradient norms of the steps before the bad one, trained by hand."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    norms = []
+    caught.walk.go_back(caught.start)
+    for _ in range(caught.step):
+        batch = caught.walk.take().batches[0]
+        optimizer.zero_grad()
+        squares(model(batch.input), batch.target).backward()
+        norms.append(math.sqrt(sum(float(p.grad.double().square().sum()) for p in model.parameters())))
+        optimizer.step()
+    return norms
 
 
 def squares(output: Tensor, target: Tensor) -> Tensor:
