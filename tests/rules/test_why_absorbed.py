@@ -51,6 +51,8 @@ def test_an_inf_that_was_used_is_bounded_where_it_came_from(function, weight, sa
         lambda w: w.exp().masked_fill(MASK, 0.0),
         lambda w: w.exp()[~MASK],
         lambda w: w.exp().nan_to_num(posinf=0.0),
+        lambda w: (kept := w.exp(), torch.where(MASK, torch.zeros_like(kept) * w, kept))[1],
+        lambda w: (root := (w - 50).neg().sqrt(), torch.where(MASK, torch.zeros_like(root), root))[1],
     ],
 )
 def test_an_inf_that_a_selection_left_out_was_not_used(function):

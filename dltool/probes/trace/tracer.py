@@ -189,7 +189,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Bad values that it took, if any, are in none that it gave."""
         sources = _sources([ran.taken])
         self.swallowed |= set() if ran.kind.moves else set(sources)
-        for source in sources if ran.node is None else ():
+        only_its_shape = ran.kind.base.endswith("_like") or ran.kind.base.startswith("new_")
+        for source in () if only_its_shape or ran.node is not None else sources:
             if isinstance(source, int):
                 self._finite_again.setdefault(source, ran.site.op)
 

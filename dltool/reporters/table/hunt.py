@@ -68,9 +68,9 @@ def _growth(lead_up: LeadUp, last: int) -> str:
     steps = f"step {last:,}" if last == lead_up.first_step else f"steps {lead_up.first_step:,} to {last:,}"
     if not lead_up.diverging:
         return f"{steps}: nothing grew towards it"
-    return (
-        f"{steps}: growing {trimmed(lead_up.growth_ratio)}-fold a step for the last {plural(lead_up.growing_steps, 'step')}"
-    )
+    what = "loss growing" if lead_up.growing == "loss" else "growing"
+    grown = f"{what} {trimmed(lead_up.growth_ratio)}-fold a step"
+    return f"{steps}: {grown} for the last {plural(lead_up.growing_steps, 'step')}"
 
 
 def _series(values: Sequence[float], page: Page) -> str:

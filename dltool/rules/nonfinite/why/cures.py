@@ -10,8 +10,8 @@ from dltool.rules.nonfinite.why.words import number
 
 SLOWER = 0.1
 """The rate that is advised where nothing tells more, of the one that diverged."""
-WITHIN = 0.9
-"""At the bound itself nothing dies away."""
+WITHIN = 0.5
+"""Half of the bound takes a parabola to its minimum in one step; and the curvature differs from batch to batch."""
 SPEC_OPTIMIZERS = frozenset({"sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "nadam", "lbfgs"})
 
 CLIP = (
@@ -60,7 +60,7 @@ def lower_rate(case: Case) -> str:
     else:
         most = min([SLOWER, *(ratio * SLOWER for ratio in tried)])
         rate = number(_rounded_down(min(lr * most, math.inf if bound is None else WITHIN * bound)))
-        why = f" (by that growth a rate below {bound:.2g} is stable)" if bound is not None and bound < lr else ""
+        why = f" (by that growth {bound:.2g} is the edge of stability)" if bound is not None and bound < lr else ""
     return f"lower the learning rate to {rate}{why}: `{in_spec(case, 'lr', rate)}` in a spec, lr= in code"
 
 

@@ -82,7 +82,7 @@ def _mean(case: Case) -> Divisor:
         return _sum(case)
     if case.event.inputs[-1].maximum != 0 and not case.in_backward:
         return _sum(case)
-    said = f": the divisor is a mean ({case.maker(-1)}) of values that are all 0, as the error of two that are identical"
+    said = ": the divisor is a mean of values that are all 0, as the error of two that are identical"
     return Divisor(said, ("leave identical pairs out, or bound the mean from below: mse.clamp_min(1e-10)",))
 
 

@@ -142,7 +142,7 @@ def unused_value(case: Case) -> Explanation | None:
     if value is None:
         return None
     after = case.event.finite_again
-    if after is not None and after not in SELECTIONS:
+    if after is not None and after not in SELECTIONS and value != "NaN":  # no arithmetic makes a number of NaN
         return _absorbed(case, value, after)
     cause = (
         f"{case.function} had given {value} in the forward pass, which was not used (torch.where, a mask or a selection "
@@ -153,8 +153,10 @@ def unused_value(case: Case) -> Explanation | None:
 
 def _absorbed(case: Case, value: str, after: str) -> Explanation:
     """An Inf that was used, by a function that has a limit there."""
-    how = "divided by 0" if case.function in {"div", "reciprocal"} else "overflowed to" if "Inf" in value else "given"
-    gave = f"{case.function} had {how if how == 'divided by 0' else f'{how} {value}'} in the forward pass"
+    how = "divided by 0" if case.function in {"div", "reciprocal"} else f"overflowed to {value}"
+    if case.function in LOGARITHMS or case.function == "rsqrt":
+        how = f"given {value}, as at 0,"
+    gave = f"{case.function} had {how} in the forward pass"
     cause = (
         f"{gave}, and {after} made it finite again, but not its gradient: the backward of {case.function} meets the {value}"
     )
