@@ -145,5 +145,6 @@ def test_truncation_is_seen_though_the_process_tolerates_it(monkeypatch):
 
 
 def test_kinds_that_pillow_has_no_decoder_for_are_not_called_corrupt():
-    odd = BMP[:28] + struct.pack("<HI", 0, 4) + BMP[34:]
+    start = int.from_bytes(BMP[10:14], "little")
+    odd = BMP[:28] + struct.pack("<HI", 0, 4) + BMP[34:start] + b"\xff\xd8\xff" + BMP[start + 3 :]
     assert alarms(seen(odd, "a.bmp")) == []

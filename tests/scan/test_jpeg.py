@@ -95,7 +95,7 @@ def test_statistics_are_of_the_picture_whatever_the_mode():
         (PLAIN + b"<script>" * 4, "trailing-garbage", "warning"),
         (PLAIN + bytes(100), "padding", "info"),
         (PLAIN + PLAIN + b"\n", "appended", "info"),
-        (JUNK, "extraneous-bytes", "warning"),
+        (JUNK, "extraneous-bytes", "info"),
         (PLAIN[:-2] + b"\x12" * 30 + PLAIN[-2:], "extraneous-bytes", "warning"),
         (PLAIN[:-2] + b"\x12" * 500 + PLAIN[-2:], "damaged-scan", "error"),
     ],

@@ -103,6 +103,30 @@ def test_run_lengths_far_outside_of_the_picture_are_found():
     assert kinds(bmp((b"\x20\1" + END_OF_LINE) * 2 + END), "a.bmp")[0] == ("damaged-data", Severity.ERROR)
 
 
+def fields(masks, bits=16, method=3):
+    head = struct.pack("<2sIII", b"BM", 66 + 32, 0, 66) + struct.pack(
+        "<IiiHHIIiiII", 40, 4, 4, 1, bits, method, 32, 0, 0, 0, 0
+    )
+    return head + struct.pack("<3I", *masks) + bytes(32 * bits // 16)
+
+
+@pytest.mark.parametrize(
+    ("masks", "bits", "corrupt"),
+    [
+        ((0xF800, 0x7E0, 0x1F), 16, False), ((0x7C00, 0x3E0, 0x1F), 16, False), ((0xFF0000, 0xFF00, 0xFF), 32, False),
+        ((0xF800, 0xFE0, 0x1F), 16, True), ((0xF801, 0x7E0, 0x1E), 16, True), ((0, 0, 0), 16, True),
+        ((0xF800, 0x7E0, 0x1F), 24, True),
+    ],
+)  # fmt: skip
+def test_masks_of_colours_do_not_overlap_and_have_no_gaps(masks, bits, corrupt):
+    found = [kind for kind, severity in kinds(fields(masks, bits), "a.bmp") if severity is Severity.ERROR]
+    assert found == (["declared-method"] if corrupt else [])
+
+
+def test_a_bitmap_without_the_jpeg_it_declares_is_found():
+    assert kinds(fields((0, 0, 0), bits=24, method=4), "a.bmp") == [("declared-method", Severity.ERROR)]
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "gif"])
 def test_what_applications_append_is_no_garbage(suffix):
     stream = io.BytesIO()

@@ -18,6 +18,7 @@ from dltool.scan.settings import InspectSettings
 FILE_HEADER_BYTES = 14
 RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHA_BITFIELDS = range(7)
 KNOWN_METHODS = frozenset({*range(7), 11, 12, 13})
+MASKS_AT = 54
 OS2_HEADERS = frozenset({16, 64})
 
 
@@ -53,7 +54,7 @@ def inspect_bmp(data: bytes, settings: InspectSettings) -> Seen:
     header = read_header(data)
     if header is None:
         return Seen(None, (corrupt("truncated", "the file is cut off within its header"),))
-    flaws = tuple(_declared(header, len(data)))
+    flaws = (*_declared(header, len(data)), *_method(header, data))
     if any(flaw.severity is Severity.ERROR for flaw in flaws):
         return Seen(_facts(header), flaws)
     if header.width * abs(header.height) > settings.max_pixels:
@@ -120,6 +121,27 @@ def _declared(header: BmpHeader, size_bytes: int) -> list[Flaw]:
     if min(header.density) < 0:
         found.append(blemish("header-field", f"the header declares {min(header.density)} pixels per metre"))
     return found
+
+
+def _method(header: BmpHeader, data: bytes) -> list[Flaw]:
+    """Whether colour masks are such, and whether a JPEG or PNG that is declared is there."""
+    if header.size in OS2_HEADERS:
+        return []
+    if header.method in {JPEG, PNG} and not data.startswith((b"\xff\xd8", b"\x89PNG"), header.start):
+        return [corrupt("declared-method", "the header declares a JPEG or PNG within, which is not there")]
+    if header.method in {BITFIELDS, ALPHA_BITFIELDS} and len(data) >= MASKS_AT + 12:
+        masks = struct.unpack_from("<3I", data, MASKS_AT)
+        red, green, blue = masks
+        apart = not (red & green or green & blue or red & blue)
+        if header.bits not in {16, 32} or not any(masks) or not apart or not all(map(_contiguous, masks)):
+            text = ", ".join(f"{mask:#x}" for mask in masks)
+            return [corrupt("declared-method", f"no colours have masks {text} in {header.bits} bits")]
+    return []
+
+
+def _contiguous(mask: int) -> bool:
+    """Whether its ones stand next to each other, wherever."""
+    return not mask or (mask // (mask & -mask) + 1) & (mask // (mask & -mask)) == 0
 
 
 def _room(header: BmpHeader, size_bytes: int) -> list[Flaw]:

@@ -57,10 +57,10 @@ def look_into_scans(data: bytes, header: JpegHeader) -> Scans:
     factor = reduction(header.width, header.height)
     attempt = _strictly(data, header, factor)
     remarks: tuple[Flaw, ...] = ()
-    if attempt.warning and (found := _remark(attempt.warning)) is not None:
+    if attempt.warning and (found := _remark(attempt.warning, header)) is not None:
         remarks = found
         attempt = _strictly(_without_oddities(data, header), header, factor)
-        if attempt.warning and _remark(attempt.warning) is not None:
+        if attempt.warning and _remark(attempt.warning, header) is not None:
             return Scans(None, remarks)
     if attempt.pixels is not None:
         return Scans(_look(attempt.pixels, data, header), remarks)
@@ -115,11 +115,13 @@ def _by_simplejpeg(data: bytes, header: JpegHeader, factor: int) -> Pixels:
     return pixels
 
 
-def _remark(warning: str) -> tuple[Flaw, ...] | None:
+def _remark(warning: str, header: JpegHeader) -> tuple[Flaw, ...] | None:
     """What to say of a warning that costs no pixel: nothing about parameters that decoders ignore. None for any other."""
     if HARMLESS.search(warning):
         return ()
     found = EXTRANEOUS.search(warning)
+    if found and 0 < int(found[1]) <= header.junk_bytes:
+        return (oddity("extraneous-bytes", f"{found[1]} bytes lie between its segments, which decoders skip"),)
     if found and (found[2].lower() != "d9" or int(found[1]) <= HARMLESS_LEFTOVER_BYTES):
         return (blemish("extraneous-bytes", f"the decoder met {found[1]} extraneous bytes"),)
     return None

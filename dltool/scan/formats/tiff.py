@@ -174,7 +174,7 @@ def _strips(page: Page, number: int, size_bytes: int) -> list[Flaw]:
     needed = height * ((width * page.first(BITS, 1) * page.first(SAMPLES, 1) + 7) // 8)
     plain = page.first(COMPRESSION, 1) == UNCOMPRESSED and page.first(PHOTOMETRIC) != YCBCR and TILES not in page.tags
     if plain and len(starts) == 1 and starts[0] + needed <= size_bytes < starts[0] + counts[0]:
-        return [blemish("declared-size", f"picture {number} declares {counts[0]} bytes, more than there are", frame=number)]
+        return [oddity("declared-size", f"picture {number} declares {counts[0]} bytes, more than it needs", frame=number)]
     outside = [start for start, count in zip(starts, counts, strict=False) if start + count > size_bytes]
     if outside:
         text = f"{len(outside)} of {len(starts)} pieces of picture {number} lie outside of the file"
