@@ -181,9 +181,7 @@ def _default_epochs(options: RunOptions, assumptions: list[str]) -> int:
     return epochs
 
 
-def _batches(
-    given: Any, key: str, target: str, seed: int, assumptions: list[str], *, at_least: int = 0
-) -> FactoryBatches:
+def _batches(given: Any, key: str, target: str, seed: int, assumptions: list[str], *, at_least: int = 0) -> FactoryBatches:
     """``at_least`` batches make an epoch of a callable that does not say how many: it is then asked once, and goes on."""
     if key not in given:
         raise TargetError(

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dltool.training import rng
 from dltool.probes.contents import Contents
+from dltool.training import rng
 from dltool.training.copies import Copies, Room
 from dltool.training.experiment import Experiment
 

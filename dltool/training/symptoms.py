@@ -38,8 +38,8 @@ NONE = Symptoms()
 class Ignoring:
     """Names whose non-finite values do not count: bad before the first step, allowed by the spec, or found innocent.
 
-    Where only Inf was known, a NaN counts as new. A buffer that held NaN from the start counts until it is found innocent: no
-    average forgets it, and a loaded running variance spoils the model where a cache that is filled does not.
+    Where only Inf was known, a NaN counts as new. A buffer that held NaN from the start counts until it is found innocent:
+    no average forgets it, and a loaded running variance spoils the model where a cache that is filled does not.
     """
 
     def __init__(self, experiment: Experiment) -> None:

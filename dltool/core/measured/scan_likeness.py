@@ -121,9 +121,9 @@ class SharedRowsPair:
     """Rows that two tables share.
 
     ``shared`` rows of ``path`` are also in ``other``; ``rows`` are the first of them, and ``rows_of_other`` where they are
-    there, empty where only their number is known. ``expected`` is how many chance may put there: as many as rows repeat within ``other``, and three more (Good 1953,
-    The population frequencies of species; Hanley & Lippman-Hand 1983, If nothing goes wrong, is everything all right?).
-    ``spread_bits`` is that of ``RepeatingTable``.
+    there, empty where only their number is known. ``expected`` is how many chance may put there: as many as rows repeat
+    within ``other``, and three more (Good 1953, The population frequencies of species; Hanley & Lippman-Hand 1983, If
+    nothing goes wrong, is everything all right?). ``spread_bits`` is that of ``RepeatingTable``.
     """
 
     path: str
