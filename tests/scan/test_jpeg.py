@@ -137,6 +137,7 @@ def test_kinds_that_no_decoder_takes_are_not_called_corrupt(frame):
     found = seen(PLAIN.replace(b"\xff\xc0", bytes((0xFF, frame))), "a.jpg")
     assert alarms(found) == []
     assert kinds(found) == ["unsupported"]
+    assert alarms(seen(PLAIN.replace(b"\xff\xc0", bytes((0xFF, frame))), "a.jpg", DEEP)) == []
 
 
 def test_damaged_metadata_is_worth_a_word():

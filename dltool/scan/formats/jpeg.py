@@ -38,7 +38,8 @@ def inspect_jpeg(data: bytes, settings: InspectSettings) -> Seen:
     damaged = any(flaw.severity is Severity.ERROR for flaw in scans.flaws)
     flaws = (*_once(scans.flaws, _ending(data, header, cut=damaged)), *_exif(header))
     image = _facts(header, scans.look)
-    if settings.tier is Tier.DEEP and not any(flaw.severity is Severity.ERROR for flaw in flaws):
+    supported = not any(flaw.severity is Severity.ERROR or flaw.kind == "unsupported" for flaw in flaws)
+    if settings.tier is Tier.DEEP and supported:
         return _deeply(data, image, flaws, settings)
     return Seen(image, flaws, None if scans.look is None else digest_of(essence(data, header)))
 
