@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dltool.scan.doubt.examine import Place, doubted
+from dltool.scanning.doubt.examine import Place, doubted
 
 DATA = Path(__file__).parents[1] / "sample_configs/data"
 SEEDS = range(3, 8)

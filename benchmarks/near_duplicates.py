@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from dltool.core.measured.scan_likeness import Duplicates, LikeGroup, NearDuplicates
-from dltool.scan.gather.likeness import Likeness
-from dltool.scan.inspect import inspect
-from dltool.scan.record import Entry, Item
-from dltool.scan.settings import InspectSettings
-from dltool.scan.source import BytesSource
+from dltool.scanning.gather.likeness import Likeness
+from dltool.scanning.inspect import inspect
+from dltool.scanning.record import Entry, Item
+from dltool.scanning.settings import InspectSettings
+from dltool.scanning.source import BytesSource
 
 CHOSEN_ON, REPORTED_ON = range(3), range(100, 103)
 DIGITS = Path(__file__).parents[1] / "sample_configs/data/digits.npz"

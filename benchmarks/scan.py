@@ -31,11 +31,11 @@ from pathlib import Path
 from damage import write_clean
 from PIL import Image
 
-from dltool.scan.inspect import inspect
-from dltool.scan.process import ENVIRONMENT
-from dltool.scan.record import Tier
-from dltool.scan.settings import InspectSettings
-from dltool.scan.source import FileSource
+from dltool.scanning.inspect import inspect
+from dltool.scanning.process import ENVIRONMENT
+from dltool.scanning.record import Tier
+from dltool.scanning.settings import InspectSettings
+from dltool.scanning.source import FileSource
 
 BLOCK_FILES = 50
 BASELINE = "Pillow load"

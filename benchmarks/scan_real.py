@@ -20,10 +20,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dltool.core.finding import Severity
-from dltool.scan.pool import Job, PoolSettings, inspect_all
-from dltool.scan.record import Flaw, Inspection, Item, Tier
-from dltool.scan.settings import InspectSettings
-from dltool.scan.source import Source
+from dltool.scanning.pool import Job, PoolSettings, inspect_all
+from dltool.scanning.record import Flaw, Inspection, Item, Tier
+from dltool.scanning.settings import InspectSettings
+from dltool.scanning.source import Source
 
 ACCUSATIONS = frozenset({"corrupt-file", "format-mismatch"})
 FAILURES = frozenset({"decoder-hang", "decoder-crash", "memory"})
@@ -48,7 +48,7 @@ class Row:
 
 def inspect_timed(source: Source, settings: InspectSettings) -> Inspection:
     """A look, with the seconds that it took in place of the content's hash."""
-    from dltool.scan.inspect import inspect
+    from dltool.scanning.inspect import inspect
 
     start = time.perf_counter()
     found = inspect(source, settings)

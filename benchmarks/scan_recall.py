@@ -20,10 +20,10 @@ from damage import KINDS, write_clean, write_damaged
 from PIL import Image
 
 from dltool.core.finding import Severity
-from dltool.scan.inspect import inspect
-from dltool.scan.record import Tier
-from dltool.scan.settings import InspectSettings
-from dltool.scan.source import FileSource
+from dltool.scanning.inspect import inspect
+from dltool.scanning.record import Tier
+from dltool.scanning.settings import InspectSettings
+from dltool.scanning.source import FileSource
 
 Checker = Callable[[Path], bool]
 

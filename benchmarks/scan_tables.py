@@ -34,9 +34,9 @@ import json, sys, time
 import numpy, polars, pyarrow, pyarrow.csv, pyarrow.parquet
 kind, path = sys.argv[1:]
 from importlib import import_module
-inspect = getattr(import_module(f"dltool.scan.formats.{kind}"), f"inspect_{kind}")
-from dltool.scan.source import FileSource
-from dltool.scan.settings import InspectSettings
+inspect = getattr(import_module(f"dltool.scanning.formats.{kind}"), f"inspect_{kind}")
+from dltool.scanning.source import FileSource
+from dltool.scanning.settings import InspectSettings
 start, spent = time.perf_counter(), time.process_time()
 found = inspect(FileSource(path, path), InspectSettings(target="label"))
 seconds, cpu = time.perf_counter() - start, time.process_time() - spent

@@ -10,7 +10,7 @@ from dltool.cli.console import is_interactive, say
 from dltool.cli.progress import LINE_EVERY_S, time_left
 from dltool.reporters.base import Detail
 from dltool.reporters.numbers import significant
-from dltool.scan.progress import ScanProgress
+from dltool.scanning.progress import ScanProgress
 
 
 def scan_progress_on_stderr(detail: Detail) -> ScanProgress | None:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from dltool.core.errors import Problem, TargetError, UserError
+from dltool.probes.eager import eagerly
 from dltool.probes.nested import batch_size, place, transform
 from dltool.specs.build.criterion import SumCriterion
 from dltool.specs.build.loss import build_criterion, checked, default_loss
@@ -61,7 +62,7 @@ def takes_whole_batches(model: nn.Module, train: FactoryBatches, device: torch.d
     if samples < 2 or not can_be_cut(batch):
         return False
     half = place(rows_of(batch, torch.arange((samples + 1) // 2)).input, device)
-    with untouched(model), evaluating(model), rng.randomness_kept(device), torch.enable_grad():
+    with untouched(model), evaluating(model), rng.randomness_kept(device), torch.enable_grad(), eagerly():
         try:
             model(transform(half, torch.clone))
         except UserError:
@@ -81,7 +82,7 @@ def _first(train: FactoryBatches) -> Batch:
 @contextmanager
 def _as_in_a_step(model: nn.Module, criterion: SumCriterion | None, device: torch.device) -> Iterator[None]:
     """Training mode and gradients; at the end all is as before."""
-    with untouched(model, criterion), modes_kept(model), rng.randomness_kept(device), torch.enable_grad():
+    with untouched(model, criterion), modes_kept(model), rng.randomness_kept(device), torch.enable_grad(), eagerly():
         set_training(model, ())
         yield
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 
 import torch
 
+from dltool.probes.eager import eagerly
 from dltool.training.forward_work import OPERATOR_FLOPS, count
 from dltool.training.moment import Moment
 from dltool.training.remeasuring import STEP_IN_FORWARDS
@@ -52,9 +52,8 @@ def _forward_flops(walk: Walk, start: Moment) -> float:
         return 1
 
     # A compiled model whose first call is watched would be run without the compiler ever after.
-    stance = torch.compiler.set_stance("force_eager") if walk.compiled else nullcontext()
     try:
-        with stance:
+        with eagerly():
             work = count(forward)
     except Exception:  # noqa: BLE001 - whatever the user's model raises, it raises again in the first step
         return 1.0

@@ -16,13 +16,13 @@ from dltool.core.errors import DataError, UserError
 from dltool.diagnostics.scan import run as scan_run
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.run import run
-from dltool.scan import ledger
-from dltool.scan.digest import digest_of
-from dltool.scan.pool import PoolSettings
+from dltool.scanning import ledger
+from dltool.scanning.digest import digest_of
+from dltool.scanning.pool import PoolSettings
 from dltool.training.stop import StopFlag
 
 ROOT = Path(__file__).parents[2]
-STANDINS = str(ROOT / "tests/scan")
+STANDINS = str(ROOT / "tests/scanning")
 OLD_NS = 10**18
 
 
@@ -96,7 +96,7 @@ def test_the_report_does_not_depend_on_the_number_of_workers(data):
 def test_the_second_scan_looks_into_nothing_and_says_the_same(data, monkeypatch):
     fill(data, "cat/empty.bin")
     first = plain(scan(data))
-    monkeypatch.setattr("dltool.scan.process.subprocess.Popen", None)
+    monkeypatch.setattr("dltool.scanning.process.subprocess.Popen", None)
     assert plain(scan(data)) == first
     with pytest.raises(TypeError, match="not callable"):
         scan(data, cache=False)
@@ -415,8 +415,8 @@ import sys
 sys.path.insert(0, {standins!r})
 from dltool.diagnostics.scan import run as scan_run
 from dltool.diagnostics.scan.options import ScanOptions
-from dltool.scan import ledger
-from dltool.scan.pool import PoolSettings
+from dltool.scanning import ledger
+from dltool.scanning.pool import PoolSettings
 ledger.ROWS_A_COMMIT = 1
 ledger.scanner_version = lambda: "one"
 scan_run.PoolSettings = lambda **more: PoolSettings(**more, inspector="standins:inspect")

@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from dltool.scan.collect.listing import Listed, Listing
-from dltool.scan.collect.target import ScanTarget
-from dltool.scan.collect.walk import PassedOver, walk
-from dltool.scan.ledger import Ledger, NoLedger, SqliteLedger, ledger_path, make_room
-from dltool.scan.pool import BATCH_SAMPLES, Done, Job, PoolSettings, inspect_all
-from dltool.scan.progress import ScanProgress
-from dltool.scan.record import Entry
-from dltool.scan.settings import InspectSettings
+from dltool.scanning.collect.listing import Listed, Listing
+from dltool.scanning.collect.target import ScanTarget
+from dltool.scanning.collect.walk import PassedOver, walk
+from dltool.scanning.ledger import Ledger, NoLedger, SqliteLedger, ledger_path, make_room
+from dltool.scanning.pool import BATCH_SAMPLES, Done, Job, PoolSettings, inspect_all
+from dltool.scanning.progress import ScanProgress
+from dltool.scanning.record import Entry
+from dltool.scanning.settings import InspectSettings
 
 TELL_EVERY_S = 0.1
 

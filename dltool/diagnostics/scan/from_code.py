@@ -30,8 +30,8 @@ from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
 from dltool.diagnostics.scan.probe import Place, Placed, bare_experiment, probe
 from dltool.probes.nested import first_tensor
-from dltool.scan.progress import ScanProgress, SilentScan
-from dltool.scan.record import Entry, Item
+from dltool.scanning.progress import ScanProgress, SilentScan
+from dltool.scanning.record import Entry, Item
 from dltool.specs.factory_batches import as_batch
 from dltool.specs.factory_parts import factory_criterion
 from dltool.specs.factory_trial import guessed_criterion

@@ -31,9 +31,9 @@ from dltool.diagnostics.scan.probe import Place, Placed, of_spec, probe
 from dltool.diagnostics.scan.run import Scan
 from dltool.diagnostics.scan.spec_sources import LeftOut, SpecSource, sources_of
 from dltool.diagnostics.task import describe_task
-from dltool.scan.progress import SilentScan
-from dltool.scan.record import Entry, Item, Tier
-from dltool.scan.settings import InspectSettings
+from dltool.scanning.progress import SilentScan
+from dltool.scanning.record import Entry, Item, Tier
+from dltool.scanning.settings import InspectSettings
 from dltool.specs.build.experiment import RunOptions, build_experiment
 from dltool.specs.load import LoadedSpec, load
 from dltool.training import rng

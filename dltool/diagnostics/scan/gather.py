@@ -11,10 +11,10 @@ from dltool.core.measured.scan import LabelSource, ScanFacts
 from dltool.core.measured.scan_run import LeftOutFiles, LeftOutKind
 from dltool.core.measurements import Section
 from dltool.diagnostics.scan.outlets import Outlets
-from dltool.scan.collect.walk import EXAMPLES
-from dltool.scan.gather.collectors import Collector, GatherSettings, collectors
-from dltool.scan.gather.names import printable
-from dltool.scan.record import Entry
+from dltool.scanning.collect.walk import EXAMPLES
+from dltool.scanning.gather.collectors import Collector, GatherSettings, collectors
+from dltool.scanning.gather.names import printable
+from dltool.scanning.record import Entry
 
 MOST_COLUMNS = 1000
 """Names of columns that are kept, to say which there are."""

@@ -15,7 +15,7 @@ from dltool.diagnostics.scan.conclude import Conclusion, conclude
 from dltool.diagnostics.scan.gather import Gathering, added_up
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
-from dltool.scan.parts import merged
+from dltool.scanning.parts import merged
 
 
 def merge(paths: Sequence[str], options: ScanOptions, started_s: float) -> Report:

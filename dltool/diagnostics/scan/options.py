@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dltool.scan.pool import SAMPLE_TIMEOUT_S
-from dltool.scan.progress import ScanProgress
+from dltool.scanning.pool import SAMPLE_TIMEOUT_S
+from dltool.scanning.progress import ScanProgress
 from dltool.training.stop import StopFlag
 
 

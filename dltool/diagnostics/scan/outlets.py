@@ -12,11 +12,11 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.scan import BadSample
 from dltool.diagnostics.scan.left_out import left_out
 from dltool.diagnostics.scan.options import ScanOptions
-from dltool.scan.gather.formats import is_sample
-from dltool.scan.gather.names import printable
-from dltool.scan.manifest import Spool, json_line, write_manifest
-from dltool.scan.quarantine import LIST_NAME, Quarantine
-from dltool.scan.record import Entry
+from dltool.scanning.gather.formats import is_sample
+from dltool.scanning.gather.names import printable
+from dltool.scanning.manifest import Spool, json_line, write_manifest
+from dltool.scanning.quarantine import LIST_NAME, Quarantine
+from dltool.scanning.record import Entry
 
 
 @dataclass(slots=True)

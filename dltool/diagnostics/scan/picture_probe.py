@@ -16,9 +16,9 @@ from dltool.core.measured.scan_model import Probed
 from dltool.diagnostics.scan.default_net import NAME, as_input, default_net
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.probe import BATCH, Place, Placed, bare_experiment, probe
-from dltool.scan.gather.names import printable
-from dltool.scan.record import Item
-from dltool.scan.source import source_of
+from dltool.scanning.gather.names import printable
+from dltool.scanning.record import Item
+from dltool.scanning.source import source_of
 from dltool.specs.factory_parts import factory_criterion
 from dltool.training.experiment import Batch
 from dltool.training.stop import StopFlag

@@ -24,18 +24,18 @@ from dltool.diagnostics.scan.kind import Kind, kind_of, refuse_options
 from dltool.diagnostics.scan.merge import merge
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
-from dltool.scan.collect.listing import TARS, Listed, Listing, Order, file_of
-from dltool.scan.collect.manifest import listed
-from dltool.scan.collect.target import ScanTarget, open_scan_target
-from dltool.scan.ledger import Ledger, NoLedger
-from dltool.scan.manifest import Verification, Verified, absent, verified
-from dltool.scan.parts import PartWriter
-from dltool.scan.pool import PoolSettings
-from dltool.scan.progress import ScanProgress, SilentScan
-from dltool.scan.record import Entry, Item, Tier
-from dltool.scan.settings import InspectSettings
-from dltool.scan.shard import ShardChoice
-from dltool.scan.wire import LAYOUT
+from dltool.scanning.collect.listing import TARS, Listed, Listing, Order, file_of
+from dltool.scanning.collect.manifest import listed
+from dltool.scanning.collect.target import ScanTarget, open_scan_target
+from dltool.scanning.ledger import Ledger, NoLedger
+from dltool.scanning.manifest import Verification, Verified, absent, verified
+from dltool.scanning.parts import PartWriter
+from dltool.scanning.pool import PoolSettings
+from dltool.scanning.progress import ScanProgress, SilentScan
+from dltool.scanning.record import Entry, Item, Tier
+from dltool.scanning.settings import InspectSettings
+from dltool.scanning.shard import ShardChoice
+from dltool.scanning.wire import LAYOUT
 from dltool.training.stop import StopFlag
 
 AFTER_ALL = "\U0010ffff"

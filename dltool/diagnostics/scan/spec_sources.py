@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from dltool.core.errors import DataError, Problem
 from dltool.data.dataset import missing_path
 from dltool.data.subset import Excluded
-from dltool.scan.collect.target import ScanTarget
-from dltool.scan.record import Entry, Flaw, Inspection, TableFacts
+from dltool.scanning.collect.target import ScanTarget
+from dltool.scanning.record import Entry, Flaw, Inspection, TableFacts
 from dltool.specs.load import LoadedSpec
 from dltool.specs.schema import sources
 

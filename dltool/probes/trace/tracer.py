@@ -7,7 +7,6 @@ repeat of the same step gives them the same numbers, so that one can be mended t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dltool.probes.eager import eagerly
 from dltool.probes.nested import Nested
 from dltool.probes.trace.facts import Bad, bad_in, can_be_bad
 from dltool.probes.trace.flow import Flow, Taken
@@ -91,8 +91,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with ExitStack() as scope:
             scope.callback(torch.backends.mha.set_fastpath_enabled, fused)
             torch.backends.mha.set_fastpath_enabled(value=False)
-            if "torch._dynamo" in sys.modules:  # or nothing was compiled, and the import would take seconds
-                scope.enter_context(torch.compiler.set_stance("force_eager"))
+            scope.enter_context(eagerly())
             scope.enter_context(self._position.following())
             scope.enter_context(self._calls)
             scope.enter_context(self)

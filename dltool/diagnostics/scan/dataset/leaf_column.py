@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from dltool.core.finding import Severity
 from dltool.diagnostics.scan.dataset.leaves import Leaf
-from dltool.scan.record import ColumnFacts, Flaw
-from dltool.scan.tables.numbers import Numbers
+from dltool.scanning.record import ColumnFacts, Flaw
+from dltool.scanning.tables.numbers import Numbers
 
 MOST_COLUMNS = 64
 """A row of so many numbers is a row of a table, told number by number."""

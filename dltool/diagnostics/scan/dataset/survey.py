@@ -14,10 +14,10 @@ from dltool.core.measured.scan import ConstantImage
 from dltool.diagnostics.scan.dataset.leaf_column import MOST_ROWS, LeafColumn
 from dltool.diagnostics.scan.dataset.leaves import Leaf, is_input, label_of, leaves_of
 from dltool.diagnostics.scan.dataset.reading import Raised, Read
-from dltool.scan.digest import digest_of
-from dltool.scan.gather.labels import CLASS_SHARE, FEW_LABELS
-from dltool.scan.gather.names import holds_masks
-from dltool.scan.record import Flaw, Inspection, RowGroup, TableFacts
+from dltool.scanning.digest import digest_of
+from dltool.scanning.gather.labels import CLASS_SHARE, FEW_LABELS
+from dltool.scanning.gather.names import holds_masks
+from dltool.scanning.record import Flaw, Inspection, RowGroup, TableFacts
 
 FORMAT = "dataset"
 STRUCTURE = "(parts)"

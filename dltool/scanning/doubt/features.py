@@ -1,0 +1,104 @@
+"""Samples as rows of numbers for a light model: reduced pictures, and the columns of tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltool.scanning.source import Source
+
+SIDE = 12
+"""Pixels of a reduced picture's side."""
+
+MOST_WORDS = 20
+"""Different words of a column that is taken as a category; a column with more is left out."""
+
+Numbers = NDArray[np.float64]
+
+
+def of_picture(data: bytes) -> Numbers | None:
+    """(3 · 12 · 12,) values of 0 to 1; None where Pillow cannot read it, or is not installed."""
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        return None
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.draft("RGB", (4 * SIDE, 4 * SIDE))
+            small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+            return np.asarray(small, dtype=np.float64).reshape(-1) / 255.0
+    except (OSError, ValueError, SyntaxError, ArithmeticError, Image.DecompressionBombError):
+        return None
+
+
+def of_table(source: Source, format_name: str, target: str) -> tuple[Numbers, list[str], list[int]] | None:
+    """Features (n, d), labels and row numbers of a table's labelled rows; None where nothing can be made of it."""
+    rows, labels, numbers = [], [], []
+    for index, row in enumerate(_rows(source, format_name)):
+        label = row.get(target)
+        if label is not None and str(label).strip():
+            labels.append(_label(label))
+            rows.append(row)
+            numbers.append(index)
+    names = [name for name in dict.fromkeys(name for row in rows[:1000] for name in row) if name != target]
+    columns = [part for name in names for part in _column([row.get(name) for row in rows])]
+    return (np.stack(columns, axis=1), labels, numbers) if columns and rows else None
+
+
+def _rows(source: Source, format_name: str) -> Iterator[Mapping[str, Any]]:
+    if format_name == "parquet":
+        import pyarrow.parquet as pq
+
+        with source.open() as stream:
+            for batch in pq.ParquetFile(stream).iter_batches():
+                yield from batch.to_pylist()
+    elif format_name == "jsonl":
+        for line in source.read().decode("utf-8", "replace").splitlines():
+            if line.strip():
+                row = json.loads(line)
+                yield row if isinstance(row, dict) else {}
+    else:
+        text = source.read().decode("utf-8-sig", "replace")
+        delimiter = "\t" if format_name == "tsv" else _delimiter(text)
+        yield from csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
+def _delimiter(text: str) -> str:
+    head = text.partition("\n")[0]
+    return max(",;\t|", key=head.count)
+
+
+def _label(value: object) -> str:
+    """As the counts of classes write it."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = str(value).strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("+-").isdigit() else text
+
+
+def _column(values: Sequence[Any]) -> Iterator[Numbers]:
+    """One column of numbers, with the median where there is none, or one for each word."""
+    numbers = np.array([_number(value) for value in values])
+    known = np.isfinite(numbers)
+    if known.mean() > 0.5:
+        yield np.where(known, numbers, np.median(numbers[known]))
+        return
+    words = sorted({str(value) for value in values})
+    if len(words) <= MOST_WORDS:
+        for word in words:
+            yield np.array([float(str(value) == word) for value in values])
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, list | dict | bytes) or value is None:
+        return np.nan
+    try:
+        return float(value)
+    except ValueError:
+        return np.nan

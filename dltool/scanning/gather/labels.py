@@ -1,0 +1,137 @@
+"""Samples by class and split, from folders, a manifest or the target column of tables."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from dltool.core.measured.scan import ClassCount, ClassTable, LabelKind, LabelSource, Sample
+from dltool.core.measurements import Section
+from dltool.scanning.gather.formats import is_sample
+from dltool.scanning.gather.names import printable
+from dltool.scanning.record import Entry
+
+MOST_LABELS = 100_000
+"""More than there are words in most vocabularies: beyond, labels are values or texts."""
+
+FEW_LABELS = 20
+"""So many different labels may be classes however few samples there are."""
+
+MOSTLY_DIFFERENT = 0.5
+"""Distinct names over samples, above which they are no classes: half of them stand alone."""
+
+CLASS_SHARE = 0.05
+"""The same for whole numbers, which may as well be years or counts: of a class there are twenty samples on average."""
+
+EXAMPLES = 5
+INTEGER = re.compile(r"\s*[+-]?\d+(?:\.0*)?\s*")
+NOT_A_NUMBER = frozenset({"", "nan", "none", "null", "na", "n/a", "inf", "-inf", "+inf", "infinity", "-infinity"})
+
+
+class Labels:
+    """Collects ``ClassTable``.
+
+    Args:
+        source: where ``Item.label`` comes from.
+        outputs: classes that the model tells apart, where that is known.
+        batch_size: samples of a batch, where that is known.
+    """
+
+    def __init__(
+        self, source: LabelSource = "folders", *, outputs: int | None = None, batch_size: int | None = None
+    ) -> None:
+        self._of_files = _Tally(source)
+        self._of_rows = _Tally("column")
+        self._outputs = outputs
+        self._batch_size = batch_size
+
+    def add(self, entry: Entry) -> None:
+        """Count the label of a file, or those of its rows."""
+        item, table = entry.item, entry.found.table
+        split = "" if item.split is None else printable(item.split)
+        if table is not None and table.target is not None:
+            self._of_rows.column = table.target
+            for label, count in table.labels:
+                self._of_rows.add(printable(label), split, count, None)
+        elif item.label is not None and is_sample(entry):
+            self._of_files.add(printable(item.label), split, 1, item.name)
+
+    def sections(self) -> Iterator[Section]:
+        """A ``ClassTable`` of whichever source labels more samples; nothing where nothing is labelled."""
+        tally = max(self._of_rows, self._of_files, key=lambda tally: tally.samples)
+        if tally.samples:
+            yield tally.table(self._outputs, self._batch_size)
+
+
+class _Tally:
+    """Labels of one source."""
+
+    def __init__(self, source: LabelSource) -> None:
+        self.source = source
+        self.column: str | None = None
+        self.samples = 0
+        self._counts: dict[str, Counter[str]] = {}
+        self._splits: Counter[str] = Counter()
+        self._examples: dict[str, list[Sample]] = {}
+        self._overflowed = False
+
+    def add(self, label: str, split: str, count: int, name: str | None) -> None:
+        self.samples += count
+        self._splits[split] += count
+        if self._overflowed:
+            return
+        self._counts.setdefault(label, Counter())[split] += count
+        examples = self._examples.setdefault(label, [])
+        if name is not None and len(examples) <= EXAMPLES:
+            examples.append(Sample(path=printable(name)))
+        if len(self._counts) > MOST_LABELS:
+            self._overflowed = True
+            self._examples.clear()
+
+    def table(self, outputs: int | None, batch_size: int | None) -> ClassTable:
+        kind, labels = _sorted(self._counts)
+        odd = sorted(set(self._counts) - set(labels))
+        most = {"names": MOSTLY_DIFFERENT, "integers": CLASS_SHARE, "numbers": 0.0}[kind] * self.samples
+        differ = self._overflowed or (self.source != "folders" and len(labels) > max(FEW_LABELS, most))
+        splits = {} if set(self._splits) == {""} else dict(self._splits)
+        return ClassTable(
+            source=self.source,
+            column=self.column,
+            kind=kind,
+            samples=self.samples,
+            distinct=len(labels),
+            classes=() if differ else tuple(self._class(label, splits) for label in labels),
+            splits=splits,
+            nearly_all_differ=differ,
+            not_numbers=tuple(self._class(label, splits) for label in odd),
+            outputs=outputs,
+            batch_size=batch_size,
+        )
+
+    def _class(self, label: str, splits: Mapping[str, int]) -> ClassCount:
+        counts, examples = self._counts[label], self._examples.get(label, [])
+        return ClassCount(
+            label=label,
+            samples=counts.total(),
+            splits={split: counts[split] for split in splits},
+            examples=tuple(examples) if len(examples) <= EXAMPLES else (),
+        )
+
+
+def _sorted(labels: Mapping[str, object]) -> tuple[LabelKind, list[str]]:
+    """Kind and order of labels; words for missing values stand apart where all others are numbers."""
+    real = [label for label in labels if label.strip().lower() not in NOT_A_NUMBER]
+    if real and all(INTEGER.fullmatch(label) for label in real):
+        return "integers", sorted(real, key=lambda label: (int(float(label)), label))
+    if real and all(_finite(label) for label in real):
+        return "numbers", sorted(real, key=lambda label: (float(label), label))
+    return "names", sorted(labels)
+
+
+def _finite(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False

@@ -1,0 +1,66 @@
+"""The values of the target column, counted while there are few enough of them to be classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dltool.scanning.tables.block import ABSENT, Cells
+from dltool.scanning.tables.rows import label_hash, number_bits, word_hash
+
+MOST_LABELS = 10_000
+"""Beyond, they are values or texts, and are not counted."""
+FEW_LABELS = 20
+CLASS_SHARE = 0.05
+"""Labels are classes where there are so few for each row, or ``FEW_LABELS`` at most: only classes can contradict."""
+
+
+class Labels:
+    """Counts by label text, and knows labels by their hash."""
+
+    def __init__(self, key: np.uint64) -> None:
+        self._key = key
+        self._counts: dict[str, int] | None = {}
+        self._names: dict[int, str] = {}
+        self._rows = 0
+
+    def add(self, cells: Cells) -> None:
+        """The target's cells of a block."""
+        if cells.numbers is not None:
+            values = cells.numbers if cells.absent is None else cells.numbers[~cells.absent]
+            different, counts = np.unique(values, return_counts=True)
+            bits = number_bits(different.astype(np.uint8) if different.dtype == np.bool_ else different)
+            for value, count, bit in zip(
+                different[: MOST_LABELS + 1].tolist(), counts.tolist(), bits.tolist(), strict=False
+            ):
+                self._count(_text(value), count, bit)
+        if cells.codes is not None:
+            counts = np.bincount(cells.codes[cells.codes != ABSENT], minlength=len(cells.words))
+            for word, count in zip(cells.words, counts.tolist(), strict=True):
+                if count:
+                    self._count(word, count, None)
+
+    def counted(self) -> tuple[tuple[str, int], ...]:
+        """Most first; empty where there are too many."""
+        return tuple(sorted((self._counts or {}).items(), key=lambda pair: (-pair[1], pair[0])))
+
+    def names(self) -> Mapping[int, str] | None:
+        """Label texts by hash; None where labels are no classes."""
+        if self._counts is None or len(self._counts) > max(FEW_LABELS, CLASS_SHARE * self._rows):
+            return None
+        return self._names
+
+    def _count(self, text: str, count: int, bits: int | None) -> None:
+        if self._counts is None:
+            return
+        self._rows += count
+        if text not in self._counts:
+            self._names[label_hash(word_hash(text) if bits is None else bits, self._key)] = text
+        self._counts[text] = self._counts.get(text, 0) + count
+        if len(self._counts) > MOST_LABELS:
+            self._counts = None
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 2**63 else str(value)

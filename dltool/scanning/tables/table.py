@@ -1,0 +1,170 @@
+"""A table as its blocks come in: statistics of every column, equal rows, labels; columns are shared among threads."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltool.scanning.record import Flaw, TableFacts
+from dltool.scanning.tables.block import Block, Cells
+from dltool.scanning.tables.column import Column
+from dltool.scanning.tables.labels import Labels
+from dltool.scanning.tables.rows import EqualRows, add_cells, column_key, word_hash
+from dltool.scanning.tables.sample import Sample
+
+MOST_COLUMNS = 4096
+"""Columns that are told of, and those with flaws beyond; all are looked at."""
+MOST_FLAWS = 1000
+ORDERED_HASHES = 1_000_000
+"""Up to so many rows their hashes are given in the order of rows, which names the rows of two tables that are equal."""
+INDEX_NAMES = frozenset({"", "unnamed: 0", "index", "idx", "id", "row", "row_id", "rowid", "rownames", "row_names"})
+WORTH_THREADS = 1 << 18
+"""Cells of a block from which on threads pay for themselves."""
+MOST_THREADS = 4
+
+
+class Table:
+    """Statistics of a table.
+
+    Args:
+        names: of its columns, in order; they may repeat.
+        target: the column of labels, where there is one of that name.
+        want_row_hashes: whether ``TableFacts.row_hashes`` is filled.
+        dtypes: of the columns, for formats that declare them.
+        compare_rows: whether equal rows are looked for.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        target: str | None = None,
+        want_row_hashes: bool = False,
+        dtypes: Sequence[str] | None = None,
+        compare_rows: bool = True,
+    ) -> None:
+        seen: Counter[str] = Counter()
+        self.columns: list[Column] = []
+        for name in names:
+            self.columns.append(Column(name, column_key(name, seen[name]), is_target=name == target and not seen[name]))
+            seen[name] += 1
+        for column, dtype in zip(self.columns, dtypes or (), strict=False):
+            column.dtype = dtype
+        self.rows = 0
+        self._target = next((column for column in self.columns if column.is_target), None)
+        self._labels = None if self._target is None else Labels(self._target.key)
+        compare_rows = compare_rows and any(not column.is_target for column in self.columns)
+        self._equal = EqualRows() if compare_rows else None
+        self._want_row_hashes = want_row_hashes
+        self._sample = Sample(len(self.columns))
+        self._threads: ThreadPoolExecutor | None = None
+        self._known: dict[str, int] = {}
+
+    def add(self, block: Block) -> None:
+        """Rows after all so far."""
+        if not block.count:
+            return
+        if not self.rows:
+            self._leave_out_index(block)
+        self.rows = max(self.rows, int(block.row_indices(np.array([block.count - 1]))[0]) + 1)
+        indices = block.row_indices(np.arange(block.count)) if block.kept is None else block.kept
+        drawn = self._sample.draw(indices)
+        hashes = [self._hashes(cells) for cells in block.columns]
+        sums = self._share(block, drawn, hashes)
+        if self._labels is not None and self._target is not None:
+            at = self.columns.index(self._target)
+            self._labels.add(block.columns[at])
+        if self._equal is not None:
+            labels = self._label_sums(block, hashes)
+            self._equal.add(sums, labels, block.first_row if block.kept is None else block.kept)
+        self._sample.thin_out([column.numbers.sample for column in self.columns])
+
+    def finish(self) -> tuple[TableFacts, list[Flaw], str | None]:
+        """Facts, flaws of values, and a content that equal tables share (None where rows were not compared)."""
+        if self._threads is not None:
+            self._threads.shutdown()
+        flaws = [flaw for column in self.columns for flaw in column.flaws()]
+        facts = [column.facts(self.rows) for column in self.columns[:MOST_COLUMNS]]
+        labels = () if self._labels is None else self._labels.counted()
+        target = None if self._target is None else self._target.name
+        if self._equal is None:
+            return TableFacts(rows=self.rows, columns=tuple(facts), target=target, labels=labels), flaws[:MOST_FLAWS], None
+        groups, count = self._equal.groups(None if self._labels is None else self._labels.names())
+        table = TableFacts(
+            rows=self.rows,
+            columns=tuple(facts),
+            target=target,
+            labels=labels,
+            equal_rows=groups,
+            equal_row_count=count,
+            row_hashes=self._equal.hashes(in_order=self.rows <= ORDERED_HASHES) if self._want_row_hashes else b"",
+        )
+        return table, flaws[:MOST_FLAWS], self._equal.content if self.rows else None
+
+    def _share(self, block: Block, drawn: NDArray[np.intp], hashes: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+        """Add the block's columns, in threads where there is much to do; the sums of row hashes."""
+        number = min(threads(), len(self.columns))
+        if number < 2 or block.count * len(self.columns) < WORTH_THREADS:
+            return self._add_columns(range(len(self.columns)), block, drawn, hashes)
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(number)
+        parts = [range(start, len(self.columns), number) for start in range(number)]
+        running = [self._threads.submit(self._add_columns, part, block, drawn, hashes) for part in parts]
+        sums: NDArray[np.uint64] = np.add.reduce([future.result() for future in running], dtype=np.uint64)
+        return sums
+
+    def _add_columns(
+        self, part: range, block: Block, drawn: NDArray[np.intp], hashes: Sequence[NDArray[np.uint64]]
+    ) -> NDArray[np.uint64]:
+        sums = np.zeros(block.count, np.uint64)
+        for at in part:
+            column, cells = self.columns[at], block.columns[at]
+            column.add(cells, block, drawn, hashes[at])
+            if self._equal is not None and column.in_row_hash and not column.is_target:
+                add_cells(sums, cells, hashes[at], column.key)
+        return sums
+
+    def _label_sums(self, block: Block, hashes: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64] | None:
+        if self._target is None:
+            return None
+        at = self.columns.index(self._target)
+        sums = np.zeros(block.count, np.uint64)
+        add_cells(sums, block.columns[at], hashes[at], self._target.key)
+        return sums
+
+    def _hashes(self, cells: Cells) -> NDArray[np.uint64]:
+        known = self._known
+        if len(known) > MOST_KNOWN:
+            known.clear()
+        found = []
+        for word in cells.words:
+            value = known.get(word)
+            if value is None:
+                value = known[word] = word_hash(word)
+            found.append(value)
+        return np.array(found, np.uint64)
+
+    def _leave_out_index(self, block: Block) -> None:
+        """A first column that counts the rows makes every row another, so it takes no part in comparing them."""
+        column, cells = self.columns[0], block.columns[0]
+        values = cells.numbers
+        if column.name.strip().lower() not in INDEX_NAMES or len(self.columns) < 2 or values is None or column.is_target:
+            return
+        if cells.absent is None and block.count > 1 and bool(np.all(np.diff(values.astype(np.float64)) == 1.0)):
+            column.in_row_hash = False
+
+
+MOST_KNOWN = 1 << 16
+"""Words whose hashes are remembered."""
+
+
+def threads() -> int:
+    """How many threads share the columns."""
+    available: Any = getattr(os, "sched_getaffinity", None)
+    return min(MOST_THREADS, len(available(0)) if available else os.cpu_count() or 1)
