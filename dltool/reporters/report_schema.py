@@ -10,12 +10,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dltool.core.codec import NON_FINITE
 from dltool.core.finding import Check, Finding
-from dltool.core.measured import gradcheck, hunt, init_stats, lr_find, scan, scan_likeness, scan_run
+from dltool.core.measured import gradcheck, hunt, init_stats, lr_find, scan, scan_likeness, scan_model, scan_run
 from dltool.core.measurements import Section
 from dltool.core.report import SCHEMA_VERSION, RunInfo
 from dltool.rules.fit_status.case import FitStatus
 
-COMMANDS_OWN = (gradcheck, hunt, init_stats, lr_find, scan, scan_likeness, scan_run)
+COMMANDS_OWN = (gradcheck, hunt, init_stats, lr_find, scan, scan_likeness, scan_model, scan_run)
 """Sections that single commands measure: a section exists once its module is imported."""
 
 FIT_STATUSES = get_args(FitStatus)

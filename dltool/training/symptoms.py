@@ -90,8 +90,7 @@ def _named_parameters(experiment: Experiment) -> Iterator[tuple[str, nn.Paramete
 
 
 def state_of(experiment: Experiment) -> Iterator[tuple[Part, str, Tensor]]:
-    """Every parameter, buffer and optimizer state with its name, in this order."""
-    """Parameters, buffers and optimizer states, by part and name; what the tensors hold is not copied."""
+    """Every parameter, buffer and optimizer state, in this order, by part and name; what they hold is not copied."""
     updated = names_of_updated(experiment)
     own = dict(experiment.model.named_parameters())
     others = {name: parameter for parameter, name in updated.items() if name not in own}

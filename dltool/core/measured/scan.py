@@ -62,8 +62,8 @@ class BadSamples(Section):
 class ScanFacts(Section):
     """What was scanned and how.
 
-    ``shard`` is i/n where only a part was, ``reused_files`` were known from an earlier run, ``stopped`` says why there are
-    no more. ``splits`` counts files by split, in the order in which they were met; empty without splits.
+    ``shard`` is i/n where only a part was, ``stopped`` says why there are no more. ``splits`` counts files by split, in the
+    order in which they were met; empty without splits.
     """
 
     key: ClassVar[str] = "scan"
@@ -71,7 +71,6 @@ class ScanFacts(Section):
     tier: str
     files: int
     size_bytes: int
-    reused_files: int = 0
     shard: str | None = None
     splits: Mapping[str, int] = field(default_factory=dict)
     stopped: Literal["finished", "interrupted", "timeout"] = "finished"

@@ -13,9 +13,6 @@ import numpy as np
 from dltool.scanning.flaws import corrupt, unsafe
 from dltool.scanning.record import Flaw
 
-HEADER_BYTES = 1 << 16
-"""numpy itself refuses headers above 10,000 characters unless it is told to trust them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -27,9 +27,6 @@ from dltool.specs.schema.losses import AnyLoss, CrossEntropy, Ctc, Loss, Multila
 from dltool.specs.schema.model import Layered
 from dltool.specs.schema.spec import Spec
 
-VAL = 1
-"""The part of synthetic data that ``data.val`` draws; ``data.train``, or a source that is split, is 0."""
-
 
 def build_data(loaded: LoadedSpec, seed: int) -> DataBundle:
     """Read, split, normalise and batch the data of a spec; ``seed`` decides every random choice.

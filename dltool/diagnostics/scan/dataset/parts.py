@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -145,8 +144,3 @@ def _of_loader(name: str, split: Literal["train", "val"] | None, loader: DataLoa
 
 def _wrong(target: str, found: str) -> TargetError:
     return TargetError(Problem(message=f"{target} returned nothing that can be scanned", value=found, expected=EXPECTED))
-
-
-def placed_on_cpu(model: nn.Module) -> nn.Module:
-    """The model where it can be tried: scans compute on the CPU."""
-    return model.to(torch.device("cpu"))
