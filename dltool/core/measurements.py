@@ -9,6 +9,8 @@ No slots here: a slotted dataclass is a second class, and the first would stay a
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeVar
@@ -505,9 +507,17 @@ class Measurements:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], command: str = "train") -> Measurements:
         """Rebuild the sections of a saved report of ``command``; keys that are no section are passed over."""
-        known = [kind for kind in Section.__subclasses__() if kind.only_in in {None, command}]
+        known = [kind for kind in every_section() if kind.only_in in {None, command}]
         kinds = {kind.key: kind for kind in sorted(known, key=lambda kind: kind.only_in is not None)}
         return cls(decode(kinds[key], _unflatten(kinds[key], item)) for key, item in data.items() if key in kinds)
+
+
+def every_section() -> tuple[type[Section], ...]:
+    """Every kind of section, those of single commands included: they exist once their modules are imported."""
+    package = importlib.import_module("dltool.core.measured")
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(found.name)
+    return tuple(sorted(Section.__subclasses__(), key=lambda kind: (kind.__module__ != __name__, kind.__module__)))
 
 
 def _flatten(section: Section) -> Any:

@@ -10,13 +10,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dltool.core.codec import NON_FINITE
 from dltool.core.finding import Check, Finding
-from dltool.core.measured import gradcheck, hunt, init_stats, lr_find, scan, scan_likeness, scan_model, scan_run
-from dltool.core.measurements import Section
+from dltool.core.measurements import Section, every_section
 from dltool.core.report import SCHEMA_VERSION, RunInfo
 from dltool.rules.fit_status.case import FitStatus
-
-COMMANDS_OWN = (gradcheck, hunt, init_stats, lr_find, scan, scan_likeness, scan_model, scan_run)
-"""Sections that single commands measure: a section exists once its module is imported."""
 
 FIT_STATUSES = get_args(FitStatus)
 PLAIN = {bool: "boolean", int: "integer", str: "string", type(None): "null"}
@@ -53,7 +49,7 @@ def _finding() -> dict[str, Any]:
 def _measurements() -> dict[str, Any]:
     """What commands measure: each key is present where it was measured."""
     by_key: dict[str, list[dict[str, Any]]] = {}
-    for kind in Section.__subclasses__():
+    for kind in every_section():
         by_key.setdefault(kind.key, []).append(_section(kind))
     sections = {key: forms[0] if len(forms) == 1 else {"anyOf": forms} for key, forms in by_key.items()}
     fit = {"status": {"enum": list(FIT_STATUSES)}, "reason": {"type": "string"}, "evidence": {"type": "object"}}

@@ -2,10 +2,10 @@
 
 import dataclasses
 import enum
-import importlib
 import json
 import math
-import pkgutil
+import subprocess
+import sys
 import types
 import typing
 
@@ -13,13 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dltool.core import measured
 from dltool.core import measurements as m
 from dltool.core.codec import decode, dumps, encode
 
-for module in pkgutil.iter_modules(measured.__path__, "dltool.core.measured."):
-    importlib.import_module(module.name)
-SECTIONS = [*m.Section.__subclasses__()]
+SECTIONS = m.every_section()
 COMMANDS = ["train", *sorted({kind.only_in for kind in SECTIONS if kind.only_in is not None})]
 
 
@@ -85,6 +82,16 @@ def test_what_is_no_plain_data_is_refused() -> None:
 
 def test_a_section_of_one_field_is_that_field() -> None:
     assert m.Measurements([m.Layers(layers=())]).to_dict() == {"layers": []}
+
+
+def test_a_saved_report_is_read_without_the_command_that_wrote_it() -> None:
+    code = (
+        "from dltool.core.measurements import Measurements\n"
+        "read = Measurements.from_dict({'parameters': {}, 'suggested_lr': 0.1}, 'gradcheck')\n"
+        "print(*(type(section).__name__ for section in read))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["CheckedParameters", "SuggestedLr"]
 
 
 def test_unknown_keys_are_passed_over() -> None:
