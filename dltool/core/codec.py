@@ -87,4 +87,5 @@ def _decode_union(choices: tuple[Any, ...], data: Any) -> Any:
         return _decode(rest[0], data)
     if isinstance(data, str) and data in NON_FINITE and float in rest:
         return NON_FINITE[data]
-    return data
+    sequences = [choice for choice in rest if get_origin(choice) is tuple]
+    return _decode(sequences[0], data) if sequences and isinstance(data, list) else data
