@@ -12,7 +12,6 @@ from torch.jit._script import RecursiveScriptModule
 from dltool.core.errors import Problem, TargetError
 from dltool.specs.build.experiment import RunOptions, build_experiment, run_length, trainable
 from dltool.specs.build.loss import task_kind
-from dltool.specs.build.misfit import MisfitError
 from dltool.specs.build.optimizers import DEFAULT_LR
 from dltool.specs.factory import call_factory, not_a_target
 from dltool.specs.factory_batches import DEFAULT_EPOCH_STEPS, FactoryBatches, open_batches
@@ -26,6 +25,7 @@ from dltool.specs.factory_parts import (
 )
 from dltool.specs.factory_trial import takes_whole_batches, tried_criterion
 from dltool.specs.load import load
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema.train import Train
 from dltool.training.experiment import Experiment, TrainSettings
 from dltool.training.failure import explain

@@ -10,8 +10,8 @@ from torch import nn
 from dltool.specs.build.criterion import SpecTerm, SumCriterion
 from dltool.specs.build.loss import build_criterion, default_loss, task_kind
 from dltool.specs.build.loss_functions import MAKERS
-from dltool.specs.build.misfit import MisfitError
 from dltool.specs.load import load_text
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema import losses as schema
 from dltool.training.experiment import CountsTerms
 

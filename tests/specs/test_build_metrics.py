@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dltool.specs.build.metrics import METRICS, MetricContext, build_metric
-from dltool.specs.build.misfit import MisfitError
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema import metrics as schema
 
 LOGITS = MetricContext(boundary=0.0, channels_last=False, target_variance=4.0)

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from dltool.specs.build.misfit import MisfitError
 from dltool.specs.build.optimizers import OPTIMIZERS, build_optimizer
 from dltool.specs.build.schedules import RunLength, build_schedule
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema import optimizers, schedules
 
 RUN = RunLength(total_steps=40, steps_per_epoch=4)

@@ -19,7 +19,7 @@ from dltool.diagnostics.initialisation.work import Work
 from dltool.probes.growth import trunk
 from dltool.probes.preserve import overwrite, preserved
 from dltool.probes.starting import Start
-from dltool.specs.build.misfit import MisfitError
+from dltool.specs.misfit import MisfitError
 from dltool.training.experiment import Batch, Experiment
 
 FINALISTS = 2

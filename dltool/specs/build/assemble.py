@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from dltool.core.errors import SpecError
 from dltool.specs.build.imports import construct
 from dltool.specs.build.layers import ACTIVATIONS, BUILDERS, KEEPS_SEQUENCE, MAKES_SEQUENCE, POOLS_TIME, Incoming
-from dltool.specs.build.misfit import KeyPath, MisfitError, first_line, placed, shape_text
 from dltool.specs.build.modules import Residual, SpecModel
 from dltool.specs.build.sequences import LengthAware, Stack
 from dltool.specs.load import LoadedSpec
+from dltool.specs.misfit import KeyPath, MisfitError, first_line, placed, shape_text
 from dltool.specs.schema.base import Target
 from dltool.specs.schema.initialisers import LayerInit
 from dltool.specs.schema.layer_base import Layer, Weighted

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dltool.specs.build.loss_counts import count
 from dltool.specs.build.loss_functions import MAKERS
-from dltool.specs.build.misfit import MisfitError
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema.losses import Loss
 from dltool.training.experiment import Nested
 

@@ -19,11 +19,11 @@ from dltool.specs.build.imports import construct
 from dltool.specs.build.layers import Incoming
 from dltool.specs.build.loss import boundary, build_criterion, checked, default_loss, task_kind
 from dltool.specs.build.metrics import MetricContext, build_metric
-from dltool.specs.build.misfit import Collector, MisfitError, first_line, shape_text
 from dltool.specs.build.model import BuiltModel, build_model
 from dltool.specs.build.optimizers import DEFAULT_LR, build_optimizer, default_optimizer
 from dltool.specs.build.schedules import RunLength, build_schedule
 from dltool.specs.load import LoadedSpec
+from dltool.specs.misfit import Collector, MisfitError, first_line, shape_text
 from dltool.specs.schema.base import Target
 from dltool.specs.schema.losses import BceWithLogits
 from dltool.specs.schema.metrics import Metric as MetricSpec

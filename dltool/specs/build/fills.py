@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dltool.specs.build.misfit import MisfitError
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema.initialisers import Initialiser
 
 Fill = Callable[[Tensor, Any], object]

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
-from dltool.specs.build.misfit import MisfitError, first_line
+from dltool.specs.misfit import MisfitError, first_line
 from dltool.specs.schema.base import Target
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from dltool.specs.build import modules
-from dltool.specs.build.misfit import MisfitError, shape_text
+from dltool.specs.misfit import MisfitError, shape_text
 from dltool.specs.schema.layer_base import Layer
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from dltool.core.measurements import TaskKind
 from dltool.specs.build.criterion import SpecTerm, SumCriterion, UserTerm
 from dltool.specs.build.imports import construct
-from dltool.specs.build.misfit import MisfitError
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema.base import Target
 from dltool.specs.schema.losses import BceWithLogits, CrossEntropy, Loss, Mse, Terms
 from dltool.training.experiment import Nested

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dltool.specs.build.loss_shapes import class_scores, parts, same_shape
-from dltool.specs.build.misfit import MisfitError, shape_text
+from dltool.specs.misfit import MisfitError, shape_text
 
 LossFunction = Callable[[Tensor, Tensor, str], Tensor]
 Maker = Callable[[Any, bool], LossFunction]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dltool.specs.build.misfit import MisfitError, shape_text
+from dltool.specs.misfit import MisfitError, shape_text
 
 
 def same_shape(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

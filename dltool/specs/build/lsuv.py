@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dltool.specs.build.misfit import MisfitError
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema.initialisers import Lsuv
 
 

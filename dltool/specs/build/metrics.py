@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dltool.specs.build.loss_functions import IGNORED
 from dltool.specs.build.loss_shapes import class_scores, same_shape
-from dltool.specs.build.misfit import MisfitError
+from dltool.specs.misfit import MisfitError
 from dltool.specs.schema.metrics import Metric as MetricSpec
 from dltool.training.experiment import Metric
 

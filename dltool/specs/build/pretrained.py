@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dltool.core.errors import closest
-from dltool.specs.build.misfit import MisfitError, first_line, shape_text
+from dltool.specs.misfit import MisfitError, first_line, shape_text
 
 TORCH_SUFFIXES = frozenset({".pt", ".pth", ".bin"})
 
