@@ -10,11 +10,13 @@ import time
 from dataclasses import dataclass
 
 from dltool.core.codec import dumps
+from dltool.core.measured.speed import Speed
 from dltool.core.measurements import Measurements, Section
 from dltool.core.report import Report
 from dltool.diagnostics.aftermath import examine
 from dltool.diagnostics.judgement import Judgement, judge_run
 from dltool.diagnostics.kept_spec import write_spec
+from dltool.diagnostics.machine import machine_of
 from dltool.diagnostics.task import describe_task
 from dltool.specs.target import open_target
 from dltool.training.experiment import Experiment
@@ -87,7 +89,7 @@ def run(target: str, options: TrainOptions) -> Report:
             write_spec(folder, experiment, options.overrides)
         seen = recorder.sections()
         asked = examine(experiment, outcome, recorder.initial_loss)
-        report = judge_run(judgement, Measurements([*known, *_told_by(outcome), *seen, *asked]))
+        report = judge_run(judgement, Measurements([*known, *_told_by(outcome), _speed(experiment, outcome), *seen, *asked]))
     folder.write_report(dumps(report.to_dict(), indent=2) + "\n")
     return report
 
@@ -100,3 +102,9 @@ def _known_before(experiment: Experiment) -> list[Section]:
 
 def _told_by(outcome: FitOutcome) -> list[Section]:
     return [outcome.optimisation, outcome.history, outcome.loss_trace]
+
+
+def _speed(experiment: Experiment, outcome: FitOutcome) -> Speed:
+    batch = experiment.train.batch_size
+    samples = None if batch is None else batch * experiment.settings.accumulate
+    return Speed(step_ms=outcome.step_ms, batch_samples=samples, machine=machine_of(experiment.device))

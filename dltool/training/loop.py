@@ -100,6 +100,7 @@ class _Run:
         self.running = RunningLoss(self.steps_planned)
         self.epoch_mean = EpochMean()
         self.records: list[EpochRecord] = []
+        self.step_ms: list[float] = []
         self.block_weights: dict[str, tuple[float, ...]] = {"train": (), "val": ()}
         self.step = self.epoch = self.batches_done = 0
         self.stopped: Stopped | None = None
@@ -133,6 +134,7 @@ class _Run:
         full_batch = experiment.train.batch_size or 0
         stop, running, epoch_mean, adds_up = self.stop, self.running, self.epoch_mean, self.evaluator.adds_up
         batches = experiment.train.epoch(self.epoch, self.batches_done)
+        first_step, began_s = self.step, time.perf_counter()
         for group in grouped(batches, experiment.settings.accumulate):
             if self.step == self.steps_planned:
                 break
@@ -151,6 +153,8 @@ class _Run:
                 return reason
             if (now_s := time.monotonic()) >= self._next_tick_s:
                 self._tick(now_s)
+        if self.step > first_step:
+            self.step_ms.append(round(1e3 * (time.perf_counter() - began_s) / (self.step - first_step), 4))
         return self._end_epoch(last=self.step == self.steps_planned or self.epoch + 1 == experiment.settings.epochs)
 
     def _end_epoch(self, *, last: bool) -> Stopped | None:
@@ -302,4 +306,5 @@ class _Run:
             remeasured_samples=self.remeasuring.samples,
             resumed_at=self.resumed_at,
             best_weights=self.best.tensors,
+            step_ms=tuple(self.step_ms),
         )

@@ -1,0 +1,24 @@
+"""How fast a run trained, and on what: the one measurement that the clock decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dltool.core.measurements import Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed(Section):
+    """Wall-clock time of training steps, data loading and watching included, evaluation and start-up not.
+
+    ``step_ms`` is the mean time of an optimizer step in each epoch (since it was resumed, where it was), ``batch_samples``
+    the samples that a step is made of. ``machine`` names processor, number of processors, threads and accelerator: times
+    from different machines do not compare.
+    """
+
+    key: ClassVar[str] = "speed"
+
+    step_ms: tuple[float, ...]
+    batch_samples: int | None
+    machine: str
