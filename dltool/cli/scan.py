@@ -9,6 +9,7 @@ import typer
 
 from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
+from dltool.cli.gate import Gate
 from dltool.cli.project import allowed_imports
 from dltool.cli.running import running
 from dltool.cli.scan_progress import scan_progress_on_stderr
@@ -37,6 +38,20 @@ Quick = Annotated[bool, typer.Option("--quick", help="Signatures, sizes, end mar
 Deep = Annotated[bool, typer.Option("--deep", help="Decode every frame in full, and ask a second decoder.")]
 TargetColumn = Annotated[
     str | None, typer.Option("--target", metavar="COLUMN", show_default=False, help="The column of labels in tables.")
+]
+Labels = Annotated[
+    bool,
+    typer.Option("--labels", help="Look for wrong labels: which does a light model disbelieve that never saw the sample?"),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        show_default="the spec's or the loader's",
+        help="Samples in a batch: how often does one lack a class?",
+    ),
 ]
 Hidden = Annotated[bool, typer.Option("--hidden", help="Look into hidden files too.")]
 Workers = Annotated[
@@ -92,6 +107,8 @@ def scan(
     deep: Deep = False,
     probe: Probe = False,
     target_column: TargetColumn = None,
+    labels: Labels = False,
+    batch_size: BatchSize = None,
     hidden: Hidden = False,
     workers: Workers = None,
     sample_timeout: SampleTimeout = 8.0,
@@ -114,13 +131,19 @@ def scan(
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.Fail = opt.FailOn.ERROR,
+    baseline: opt.KnownFindings = None,
+    write_baseline: opt.KeepFindings = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
 ) -> None:
     """Look into every sample of a data set, and name those that are corrupt or suspicious."""
     result = Output(
-        form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
+        form=form,
+        file=opt.not_the_spec(output, target),
+        fail_on=fail_on,
+        detail=detail_of(quiet=quiet, verbose=verbose),
+        gate=Gate.open(baseline, write_baseline),
     )
     _check(target, more=more, merge=merge, quick=quick, deep=deep, link=link, move=move)
     with signals_wait():
@@ -134,6 +157,8 @@ def scan(
     asked = ScanOptions(
         tier=tier,
         target_column=target_column,
+        labels=labels,
+        batch_size=batch_size,
         hidden=hidden,
         workers=workers,
         sample_timeout_s=sample_timeout,

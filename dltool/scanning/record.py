@@ -161,6 +161,7 @@ class Inspection:
         size_bytes: as read.
         digest: xxh3_128 of the bytes, hex; what a manifest keeps and verifies.
         content: a hash of the decoded sample, so that the same picture in other wrapping is the same (None at quick).
+        numbers: the sample as a light model is given it; only from the look that is for that (``doubt.features``).
         flaws: in the order in which they were met.
     """
 
@@ -171,6 +172,7 @@ class Inspection:
     flaws: tuple[Flaw, ...] = ()
     image: ImageFacts | None = None
     table: TableFacts | None = None
+    numbers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,4 +132,4 @@ def test_pictures_are_read_again_but_not_damaged_ones(tmp_path):
 
 def test_nobody_asked():
     assert SuspectedLabels not in gathered([])
-    assert SuspectedLabels not in gathered([], doubt_labels=True)
+    assert "--target" in gathered([], doubt_labels=True)[SuspectedLabels].reason_not_told

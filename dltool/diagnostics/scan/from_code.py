@@ -89,7 +89,7 @@ class _DatasetScan:
 
     def sections(self, outlets: Outlets) -> Iterator[Section]:
         """Read everything; then model and probe, which need to know what samples look like."""
-        gathering = Gathering.begin(outlets, "dataset")
+        gathering = Gathering.begin(outlets, "dataset", self.options, self._stop)
         seen = [self._survey(part, gathering) for part in self.opened.parts]
         if not any(each.survey.samples for each in seen) and self._stop.reason is None:
             raise nothing_read(self.target)
@@ -162,7 +162,7 @@ class _DatasetScan:
         if isinstance(section, ClassTable):
             indexed = criterion is not None and criterion.name in CLASS_LOSSES
             outputs = fit.outputs if fit is not None and indexed else None
-            size = seen[0].part.batch_size
+            size = self.options.batch_size or seen[0].part.batch_size
             return replace(
                 section, outputs=outputs, batch_size=size, head=None if outputs is None or fit is None else fit.head
             )

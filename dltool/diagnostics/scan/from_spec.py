@@ -87,7 +87,7 @@ class _SpecScan:
 
     def sections(self, outlets: Outlets) -> Iterator[Section]:
         """Files first; then what only the spec knows."""
-        gathering = Gathering.begin(outlets, "spec")
+        gathering = Gathering.begin(outlets, "spec", self.options, self._stop)
         for source in self.found:
             self._scan(source, gathering)
         experiment, fit = self._built()

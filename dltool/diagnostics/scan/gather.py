@@ -10,11 +10,13 @@ from typing import Literal
 from dltool.core.measured.scan import LabelSource, ScanFacts
 from dltool.core.measured.scan_run import LeftOutFiles, LeftOutKind
 from dltool.core.measurements import Section
+from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
 from dltool.scanning.collect.walk import EXAMPLES
 from dltool.scanning.gather.collectors import Collector, GatherSettings, collectors
 from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Entry
+from dltool.training.stop import StopFlag
 
 MOST_COLUMNS = 1000
 """Names of columns that are kept, to say which there are."""
@@ -36,10 +38,17 @@ class Gathering:
     targets: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, outlets: Outlets, target_kind: str) -> Gathering:
+    def begin(cls, outlets: Outlets, target_kind: str, options: ScanOptions, stop: StopFlag) -> Gathering:
         """Nothing seen yet."""
         source: LabelSource = "manifest" if target_kind == "manifest" else "folders"
-        return cls(outlets, collectors(GatherSettings(label_source=source)))
+        settings = GatherSettings(
+            label_source=source,
+            batch_size=options.batch_size,
+            doubt_labels=options.labels,
+            pool=options.pool(),
+            stopped=lambda: stop.reason is not None,
+        )
+        return cls(outlets, collectors(settings))
 
     def take(self, entry: Entry) -> None:
         """One sample."""

@@ -16,6 +16,7 @@ from dltool.diagnostics.scan.gather import Gathering, added_up
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
 from dltool.scanning.parts import merged
+from dltool.training.stop import StopFlag
 
 
 def merge(paths: Sequence[str], options: ScanOptions, started_s: float) -> Report:
@@ -29,7 +30,7 @@ def merge(paths: Sequence[str], options: ScanOptions, started_s: float) -> Repor
     _check(paths, [part for _, part in parts])
     outlets = Outlets.open(options, None)
     first = parts[0][1]
-    gathering = Gathering.begin(outlets, first.kind)
+    gathering = Gathering.begin(outlets, first.kind, options, options.stop or StopFlag(options.timeout_s))
     lines: dict[str, int] | None = {} if first.kind == "manifest" else None
     try:
         for entry in merged([part.records for _, part in parts]):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dltool.scanning.pool import SAMPLE_TIMEOUT_S
+from dltool.scanning.pool import SAMPLE_TIMEOUT_S, PoolSettings
 from dltool.scanning.progress import ScanProgress
+from dltool.scanning.settings import InspectSettings
 from dltool.training.stop import StopFlag
 
 
@@ -18,6 +19,8 @@ class ScanOptions:
         tier: "quick" (signatures, sizes, marks, checksums), "normal" (a strict decode at reduced scale) or "deep" (every
             frame in full).
         target_column: the column of labels in tables.
+        labels: look for wrong labels, by a light model.
+        batch_size: samples in a batch, where no spec and no loader says so.
         hidden: look into hidden files too.
         workers: processes; as many as there are processors where it is None.
         sample_timeout_s: after which a decoder that still computes is stopped.
@@ -38,6 +41,8 @@ class ScanOptions:
 
     tier: Literal["quick", "normal", "deep"] = "normal"
     target_column: str | None = None
+    labels: bool = False
+    batch_size: int | None = None
     hidden: bool = False
     workers: int | None = None
     sample_timeout_s: float = SAMPLE_TIMEOUT_S
@@ -60,3 +65,12 @@ class ScanOptions:
     ignore: tuple[str, ...] = ()
     progress: ScanProgress | None = None
     stop: StopFlag | None = None
+
+    def pool(self, settings: InspectSettings | None = None) -> PoolSettings:
+        """How worker processes look into samples."""
+        return PoolSettings(
+            inspect=settings or InspectSettings(),
+            workers=self.workers,
+            sample_timeout_s=self.sample_timeout_s,
+            memory_bytes=self.memory_bytes,
+        )

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from dltool.core.errors import DataError, Problem, UserError, closest
@@ -30,7 +31,6 @@ from dltool.scanning.collect.target import ScanTarget, open_scan_target
 from dltool.scanning.ledger import Ledger, NoLedger
 from dltool.scanning.manifest import Verification, Verified, absent, verified
 from dltool.scanning.parts import PartWriter
-from dltool.scanning.pool import PoolSettings
 from dltool.scanning.progress import ScanProgress, SilentScan
 from dltool.scanning.record import Entry, Item, Tier
 from dltool.scanning.settings import InspectSettings
@@ -87,6 +87,8 @@ def _run_target(target: str, kind: Kind, options: ScanOptions, started_s: float)
         "--target": options.target_column is not None,
         "--quarantine": options.quarantine is not None and kind == "code",
         "--manifest": options.manifest is not None and kind == "code",
+        "--labels": options.labels and kind == "code",
+        "--batch-size": options.batch_size is not None and kind == "spec",
         "KEY=VALUE": bool(options.overrides) and kind == "code",
     }
     refuse_options(kind, asked)
@@ -131,7 +133,7 @@ class Scan:
         Raises:
             DataError: there is nothing.
         """
-        gathering = Gathering.begin(outlets, self.target.kind)
+        gathering = Gathering.begin(outlets, self.target.kind, self.options, self._stop)
         for sample, entry in self.entries(gathering):
             checked = entry if entry.item.expected_hash is None else verified(entry, self._seen)
             gathering.take(checked)
@@ -154,12 +156,8 @@ class Scan:
         if options.cache and self._verification is None:  # a file that rots keeps its size and times
             ledger = open_ledger(self.target, self._settings, self.progress, resume=options.resume)
         one = self.target.kind == "file" and not self.target.pattern.endswith(TARS)
-        pool = PoolSettings(
-            inspect=self._settings,
-            workers=1 if one else options.workers,
-            sample_timeout_s=options.sample_timeout_s,
-            memory_bytes=options.memory_bytes,
-        )
+        pool = options.pool(self._settings)
+        pool = replace(pool, workers=1) if one else pool
         shown = Ticker(self.progress, self.target if options.progress is not None and self._shard is None else None)
         try:
             for batch in examined(self._listing, pool, ledger, lambda: stop.reason is not None):
@@ -257,6 +255,10 @@ def _refuse_contradictions(options: ScanOptions) -> None:
         given = {"--shard": options.shard, "--verify-manifest": options.verify_manifest}
         message = "does not go with --merge: it was for the shards to do"
         problems += [Problem(message=message, key=key) for key, value in given.items() if value is not None]
+    if options.labels and options.shard is not None:
+        problems.append(Problem(message="needs all samples at once: give it to --merge, not to --shard", key="--labels"))
+    if options.labels and options.tier == "quick":
+        problems.append(Problem(message="does not go with --quick, which decodes nothing", key="--labels"))
     if options.resume and not options.cache:
         problems.append(Problem(message="needs the cache: leave out --no-cache", key="--resume"))
     if problems:

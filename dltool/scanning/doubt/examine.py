@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dltool.core.measured.scan import SuspectedLabel, SuspectedLabels
 from dltool.scanning.doubt.confident import doubts
-from dltool.scanning.doubt.features import of_picture, of_table
+from dltool.scanning.doubt.features import unpacked
 from dltool.scanning.doubt.models import MODELS, folds, held_out
 from dltool.scanning.gather.names import printable
+from dltool.scanning.pool import Job, PoolSettings, inspect_all
 from dltool.scanning.record import Entry, Item
-from dltool.scanning.source import source_of
 
-MOST_ROWS = 10_000
-"""Rows that are compared, each with each: some seconds."""
-
+INSPECTOR = "dltool.scanning.doubt.features:inspect_features"
 LEAST_SAMPLES = 50
 FOLDS = 10
 LEAST_OF_CLASS = 5
@@ -41,38 +41,44 @@ class Place:
     row: int | None
 
 
-def doubted_pictures(items: Sequence[Item]) -> SuspectedLabels:
+def doubted_pictures(items: Sequence[Item], pool: PoolSettings, stopped: Callable[[], bool]) -> SuspectedLabels:
     """Doubts about pictures that are read again, reduced; those that cannot be are left out."""
     features, labels, places = [], [], []
-    for item in items:
-        try:
-            pixels = of_picture(source_of(item).read())
-        except OSError:
-            continue
-        if pixels is not None and item.label is not None:
-            features.append(pixels)
+    for item, numbers in _looked_at(items, pool, None, stopped):
+        if numbers and item.label is not None:
+            features.append(np.frombuffer(numbers, np.uint8) / 255.0)
             labels.append(printable(item.label))
             places.append(Place(printable(item.name), printable(item.path), None))
     return doubted(np.array(features), labels, places)
 
 
-def doubted_rows(entry: Entry) -> SuspectedLabels:
+def doubted_rows(entry: Entry, pool: PoolSettings, stopped: Callable[[], bool]) -> SuspectedLabels:
     """Doubts about the rows of a table."""
     item, table = entry.item, entry.found.table
     assert table is not None
-    assert table.target is not None
-    try:
-        read = of_table(source_of(item), entry.found.format or "csv", table.target)
-    except (OSError, ValueError):
-        read = None
-    if read is None:
-        return _not_told(0, 0, "no column but the target holds numbers or categories")
-    features, labels, rows = read
-    if len(rows) > MOST_ROWS:
-        kept = np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.intp).tolist()
-        features, labels, rows = features[kept], [labels[i] for i in kept], [rows[i] for i in kept]
+    packed = next((numbers for _, numbers in _looked_at([item], pool, table.target, stopped)), b"")
+    if not packed:
+        return not_told(0, 0, "no column but the target holds numbers or categories")
+    features, labels, rows = unpacked(packed)
     places = [Place(printable(item.name), printable(item.path), row) for row in rows]
     return doubted(features, [printable(label) for label in labels], places)
+
+
+def _looked_at(
+    items: Sequence[Item], pool: PoolSettings, target: str | None, stopped: Callable[[], bool]
+) -> Iterator[tuple[Item, bytes]]:
+    """Each item with its numbers, empty where there are none; a large table may take its time, as for any look."""
+    settings = replace(pool, inspect=replace(pool.inspect, target=target), inspector=INSPECTOR)
+    for batch in inspect_all((Job(item, _size_bytes(item)) for item in items), settings, stopped):
+        yield from ((done.job.item, done.found.numbers) for done in batch)
+
+
+def _size_bytes(item: Item) -> int:
+    if item.size_bytes is not None:
+        return item.size_bytes
+    with suppress(OSError):
+        return Path(item.path).stat().st_size
+    return 0
 
 
 def doubted(features: NDArray[np.float64], names: Sequence[str], places: Sequence[Place]) -> SuspectedLabels:
@@ -87,7 +93,7 @@ def doubted(features: NDArray[np.float64], names: Sequence[str], places: Sequenc
     known = sorted(label for label, count in counts.items() if count >= LEAST_OF_CLASS)
     kept = [i for i, name in enumerate(names) if counts[name] >= LEAST_OF_CLASS]
     if len(known) < 2 or len(kept) < LEAST_SAMPLES:
-        return _not_told(len(kept), len(known), f"{len(kept)} samples of {len(known)} classes are too few to learn from")
+        return not_told(len(kept), len(known), f"{len(kept)} samples of {len(known)} classes are too few to learn from")
     number = {label: i for i, label in enumerate(known)}
     labels = np.array([number[names[i]] for i in kept])
     fold_of = folds(labels, FOLDS)
@@ -121,7 +127,8 @@ def doubted(features: NDArray[np.float64], names: Sequence[str], places: Sequenc
     )
 
 
-def _not_told(samples: int, classes: int, reason: str) -> SuspectedLabels:
+def not_told(samples: int, classes: int, reason: str) -> SuspectedLabels:
+    """Nobody is doubted, and why."""
     return SuspectedLabels(
         samples=samples,
         classes=classes,

@@ -1,4 +1,7 @@
-"""Samples as rows of numbers for a light model: reduced pictures, and the columns of tables."""
+"""Samples as rows of numbers for a light model: reduced pictures, and the columns of tables.
+
+Decoders may crash and hang here as anywhere: ``inspect_features`` runs in a worker of the pool.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dltool.scanning.record import Inspection
+from dltool.scanning.settings import InspectSettings
+from dltool.scanning.sniff import promised
 from dltool.scanning.source import Source
+
+MOST_ROWS = 10_000
+"""Rows that are compared, each with each: some seconds."""
 
 SIDE = 12
 """Pixels of a reduced picture's side."""
@@ -22,8 +31,36 @@ MOST_WORDS = 20
 Numbers = NDArray[np.float64]
 
 
-def of_picture(data: bytes) -> Numbers | None:
-    """(3 · 12 · 12,) values of 0 to 1; None where Pillow cannot read it, or is not installed."""
+def inspect_features(source: Source, settings: InspectSettings) -> Inspection:
+    """A picture's or a table's numbers for a light model; without any where nothing can be made of it.
+
+    Raises OSError and MemoryError; whatever else a parser raises is for the worker to take.
+    """
+    kind = promised(source.name)
+    if settings.target is None:
+        small = of_picture(source.read())
+        made = b"" if small is None else small.tobytes()
+    else:
+        read = of_table(source, "parquet" if source.head(4) == b"PAR1" else kind or "csv", settings.target)
+        made = b"" if read is None else _packed(*read)
+    return Inspection(format=kind, size_bytes=source.size_bytes, numbers=made)
+
+
+def unpacked(packed: bytes) -> tuple[Numbers, list[str], list[int]]:
+    """Features (n, d), labels and row numbers, of a table's ``Inspection.numbers``."""
+    with np.load(io.BytesIO(packed), allow_pickle=False) as parts:
+        return parts["features"], parts["labels"].tolist(), parts["rows"].tolist()
+
+
+def _packed(features: Numbers, labels: Sequence[str], rows: Sequence[int]) -> bytes:
+    kept = np.linspace(0, len(rows) - 1, min(MOST_ROWS, len(rows))).astype(np.intp)
+    packed = io.BytesIO()
+    np.savez(packed, features=features[kept], labels=np.array(labels)[kept], rows=np.array(rows)[kept])
+    return packed.getvalue()
+
+
+def of_picture(data: bytes) -> NDArray[np.uint8] | None:
+    """(3 · 12 · 12,) values; None where Pillow cannot read it, or is not installed."""
     try:
         from PIL import Image
     except ModuleNotFoundError:
@@ -32,7 +69,7 @@ def of_picture(data: bytes) -> Numbers | None:
         with Image.open(io.BytesIO(data)) as picture:
             picture.draft("RGB", (4 * SIDE, 4 * SIDE))
             small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
-            return np.asarray(small, dtype=np.float64).reshape(-1) / 255.0
+            return np.asarray(small).reshape(-1)
     except (OSError, ValueError, SyntaxError, ArithmeticError, Image.DecompressionBombError):
         return None
 

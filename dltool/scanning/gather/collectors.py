@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dltool.core.measured.scan import LabelSource
@@ -16,6 +16,7 @@ from dltool.scanning.gather.formats import Formats
 from dltool.scanning.gather.images import Images
 from dltool.scanning.gather.labels import Labels
 from dltool.scanning.gather.likeness import Likeness
+from dltool.scanning.pool import PoolSettings
 from dltool.scanning.record import Entry
 
 
@@ -35,17 +36,20 @@ class Collector(Protocol):
 class GatherSettings:
     """What is known beforehand: where labels of files come from, and of the model and its training.
 
-    ``doubt_labels`` has a light model look for wrong labels in the end, which reads up to 10,000 samples once more.
+    ``doubt_labels`` has a light model look for wrong labels in the end, which reads up to 10,000 samples once more, as
+    ``pool`` says, unless ``stopped``.
     """
 
     label_source: LabelSource = "folders"
     outputs: int | None = None
     batch_size: int | None = None
     doubt_labels: bool = False
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    stopped: Callable[[], bool] = lambda: False
 
 
 def collectors(settings: GatherSettings) -> Sequence[Collector]:
     """Fresh collectors."""
     labels = Labels(settings.label_source, outputs=settings.outputs, batch_size=settings.batch_size)
     always = (Formats(), Flaws(), Images(), Features(), ExtremeColumns(), labels, Likeness())
-    return (*always, LabelDoubts()) if settings.doubt_labels else always
+    return (*always, LabelDoubts(settings.pool, settings.stopped)) if settings.doubt_labels else always

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dltool.core.finding import Severity
 from dltool.core.measurements import Section
 from dltool.scanning.gather.labels import CLASS_SHARE, FEW_LABELS
+from dltool.scanning.pool import PoolSettings
 from dltool.scanning.record import Entry, Item
 
 MOST_SAMPLES = 10_000
 """Files that are read again: comparing each with each takes some seconds."""
 
+NO_LABELS = "no sample has a class as its label: --target names the column of a table, folders those of pictures"
+
 TABLES = frozenset({"csv", "tsv", "jsonl", "parquet"})
 
 
 class LabelDoubts:
-    """Collects ``SuspectedLabels``: of pictures, or of the largest table, whichever has more samples."""
+    """Collects ``SuspectedLabels``: of pictures, or of the largest table, whichever has more samples.
 
-    def __init__(self) -> None:
+    Args:
+        pool: how they are read once more.
+        stopped: whether to do without.
+    """
+
+    def __init__(self, pool: PoolSettings, stopped: Callable[[], bool]) -> None:
+        self._pool, self._stopped = pool, stopped
         self._pictures: list[tuple[int, int, Item]] = []
         self._picture_count = 0
         self._table: tuple[int, Entry] | None = None
@@ -44,13 +53,18 @@ class LabelDoubts:
                 self._table = (table.rows, entry)
 
     def sections(self) -> Iterator[Section]:
-        """Reads the samples and fits the models; nothing where there are no labels."""
-        from dltool.scanning.doubt.examine import doubted_pictures, doubted_rows
+        """Reads the samples and fits the models; nothing where the scan was stopped."""
+        if self._stopped():
+            return
+        from dltool.scanning.doubt.examine import doubted_pictures, doubted_rows, not_told
 
         if self._table is not None and self._table[0] >= self._picture_count:
-            yield doubted_rows(self._table[1])
+            yield doubted_rows(self._table[1], self._pool, self._stopped)
         elif self._pictures:
-            yield doubted_pictures(sorted((item for _, _, item in self._pictures), key=lambda item: item.index))
+            drawn = sorted((item for _, _, item in self._pictures), key=lambda item: item.index)
+            yield doubted_pictures(drawn, self._pool, self._stopped)
+        else:
+            yield not_told(0, 0, NO_LABELS)
 
 
 def _draw(name: str) -> int:
