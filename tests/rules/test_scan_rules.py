@@ -338,8 +338,26 @@ def test_labels_out_of_range(labels, outputs, odd_ones):
     ],
 )
 def test_labels_from_one(labels, outputs, severity):
-    found = judged(LabelsNotZeroBased, integers(*labels, outputs=outputs))
+    found = judged(LabelsNotZeroBased, replace(integers(*labels, outputs=outputs), column="label"))
     assert [f.severity for f in found] == ([] if severity is None else [severity])
+
+
+@pytest.mark.parametrize(
+    ("column", "outputs", "severity"),
+    [
+        ("class_id", None, Severity.WARNING),
+        ("Category", None, Severity.WARNING),
+        (None, None, Severity.WARNING),
+        ("rating", None, Severity.INFO),
+        ("stars", None, Severity.INFO),
+        ("y", None, Severity.INFO),
+        ("classic", None, Severity.INFO),
+        ("rating", 5, Severity.ERROR),
+    ],
+)
+def test_labels_from_one_are_ratings_unless_something_says_that_they_are_classes(column, outputs, severity):
+    table = replace(integers(1, 2, 3, 4, 5, outputs=outputs), column=column, source="column" if column else "manifest")
+    assert [f.severity for f in judged(LabelsNotZeroBased, table)] == [severity]
 
 
 @pytest.mark.parametrize(
@@ -357,6 +375,12 @@ def test_labels_from_one(labels, outputs, severity):
 def test_gaps_in_labels(labels, outputs, missing):
     found = judged(MissingClass, integers(*labels, outputs=outputs))
     assert [list(f.evidence["missing"]) for f in found] == ([missing] if missing else [])
+    assert {f.severity for f in found} <= {Severity.INFO if outputs is None else Severity.WARNING}
+
+
+def test_a_gap_in_a_column_of_classes_is_a_warning():
+    (found,) = judged(MissingClass, replace(integers(0, 1, 3), column="class_id"))
+    assert found.severity is Severity.WARNING
 
 
 @pytest.mark.parametrize("rule", [LabelOutOfRange, LabelsNotZeroBased])

@@ -23,6 +23,7 @@ from dltool.reporters.table.rate import rate_answer, rate_curve, rate_decades, r
 from dltool.reporters.table.scan import scan_files, scan_findings, scan_images
 from dltool.reporters.table.scan_left_out import scan_left_out
 from dltool.reporters.table.scan_likeness import scan_likeness
+from dltool.reporters.table.scan_probe import scan_probe
 from dltool.reporters.table.scan_values import scan_classes, scan_features, scan_labels
 from dltool.reporters.table.start import histograms, start
 from dltool.reporters.table.style import signs
@@ -57,6 +58,7 @@ MEASURED: tuple[Part, ...] = (
     scan_classes,
     scan_labels,
     scan_likeness,
+    scan_probe,
 )
 """What was measured, before what is made of it."""
 

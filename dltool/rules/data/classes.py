@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from dltool.core.measured.scan import ClassCount, ClassTable
 
 IGNORED = -100
 """What PyTorch's cross_entropy passes over by default (``ignore_index``)."""
+
+CLASS_NAME = re.compile(r"(?:^|[^a-z])(?:labels?|class(?:es)?|cls|categor(?:y|ies))(?:[^a-z]|$)")
+"""Names of columns that say that their numbers are classes, and no ratings, grades or counts."""
 
 TRAIN = ("train", "training")
 NO_CLASSES = "the labels are nearly all different: values or texts, not classes"
@@ -36,6 +40,11 @@ def whole_numbers(table: ClassTable) -> tuple[int, ...]:
     if table.kind != "integers" or table.source == "folders":
         return ()
     return tuple(sorted({int(float(each.label)) for each in table.classes if each.samples} - {IGNORED}))
+
+
+def are_classes(table: ClassTable) -> bool:
+    """Whether something says so: the model, the column's name, or the manifest, which gives labels under one that does."""
+    return table.outputs is not None or table.column is None or CLASS_NAME.search(table.column.lower()) is not None
 
 
 def block_of(labels: Sequence[int]) -> Block:

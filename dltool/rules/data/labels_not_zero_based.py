@@ -9,21 +9,22 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan import ClassTable
 from dltool.core.measurements import DataFacts, Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.data.classes import NO_CLASSES, block_of, whole_numbers
+from dltool.rules.data.classes import NO_CLASSES, are_classes, block_of, whole_numbers
 
 
 class LabelsNotZeroBased(Rule):
     """The labels count from 1.
 
     What it measures: the smallest and largest label against the number of outputs: 1 to K instead of 0 to K - 1. A scan
-    that knows of no model warns of labels that are 1 to K without a gap.
+    that knows of no model warns of labels that are 1 to K without a gap in a manifest, or in a column whose name says that
+    they are classes (label, class, category); in any other column that is information.
 
     Why it is bad: the last class has no output, and the first output has no class.
 
     How to fix: subtract 1 from the labels.
 
     When it is wrong: labels of which class 0 happens to be missing reach K - 1 only, and are not accused. In a scan:
-    grades and ratings from 1 that are to be regressed, and readers that number the classes themselves.
+    readers that number the classes themselves.
 
     References: PyTorch documentation, "CrossEntropyLoss" (class indices in [0, C)).
     """
@@ -65,13 +66,16 @@ class LabelsNotZeroBased(Rule):
             return ()
         head = "" if table.head is None else f" of {table.head}"
         told = "" if known is None else f" for {known} outputs{head}"
+        severity = Severity.ERROR if known is not None else Severity.WARNING if are_classes(table) else Severity.INFO
         return [
             self.finding(
                 f"the labels run from 1 to {high}{told}; losses and metrics count classes from 0",
-                severity=Severity.WARNING if known is None else Severity.ERROR,
+                severity=severity,
                 where=Where(phase="input", module=table.head, key="labels" if table.column is None else f"#{table.column}"),
                 evidence={"label_min": low, "label_max": high, "outputs": known, "column": table.column},
                 limit={"label_min": 0, "label_max": high - 1},
-                advice=("subtract 1 from the labels",),
+                advice=(
+                    "subtract 1 from the labels" + ("" if known else ", if they are classes and no numbers to be regressed"),
+                ),
             )
         ]

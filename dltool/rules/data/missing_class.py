@@ -18,8 +18,9 @@ class MissingClass(Rule):
     """The model has outputs for classes that no training sample shows.
 
     What it measures: training samples by class; a class with none fires. A scan looks for gaps in labels that are whole
-    numbers, for classes of a split that training lacks, for classes with a handful of samples, and (where the batch size
-    is known) for classes that most batches do without, by the hypergeometric distribution; the last is information.
+    numbers (information where nothing says that they are classes), for classes of a split that training lacks, for classes
+    with a handful of samples, and (where the batch size is known) for classes that most batches do without, by the
+    hypergeometric distribution; the last is information.
 
     Why it is bad: the net can only learn never to name it; at best the output is wasted, at worst the split lost a
     class.
@@ -29,7 +30,7 @@ class MissingClass(Rule):
 
     When it is wrong: a head kept for classes that come later, or a vocabulary, most of whose words are rare. If the
     run learnt well the finding is lowered to information. Labels that are a few numbers out of a large catalogue have
-    more gaps than classes, and are not accused; counts that are to be regressed may be.
+    more gaps than classes, and are not accused.
 
     References: Lones 2021, How to avoid machine learning pitfalls, section 2; Kohavi 1995, A study of
     cross-validation (stratification).

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan import ClassTable
 from dltool.rules.base import Rule
-from dltool.rules.data.classes import absence_probability, block_of, train_split, training_counts, whole_numbers
+from dltool.rules.data.classes import absence_probability, are_classes, block_of, train_split, training_counts, whole_numbers
 from dltool.rules.data.columns import listed
 from dltool.rules.data.flawed import members
 
@@ -30,6 +30,7 @@ def gaps(rule: Rule, table: ClassTable) -> Iterator[Finding]:
         total = table.outputs or len(block.classes) + len(missing)
         yield rule.finding(
             f"no sample belongs to {len(missing)} of {total} classes: {listed([str(label) for label in missing])}",
+            severity=None if are_classes(table) else Severity.INFO,
             where=Where(phase="input", key="classes"),
             evidence={"kind": "gap", "missing": missing, "classes": total},
             limit={"samples_per_class": 1},
