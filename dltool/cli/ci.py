@@ -26,8 +26,13 @@ def ground() -> Ground:
     from dltool.reporters.place import Ground
 
     here = Path.cwd()
+    return Ground(here, root_of(here))
+
+
+def root_of(here: Path) -> Path:
+    """The root of the CI's checkout that ``here`` lies in, otherwise ``here``."""
     checkouts = (Path(os.environ[name]).resolve() for name in CHECKOUTS if os.environ.get(name))
-    return Ground(here, next((root for root in checkouts if here.is_relative_to(root)), here))
+    return next((root for root in checkouts if here.is_relative_to(root)), here)
 
 
 def append_job_summary(report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
@@ -12,6 +12,7 @@ import typer
 
 from dltool.cli.ci import append_job_summary, ground
 from dltool.cli.console import look_of
+from dltool.cli.gate import Gate
 from dltool.cli.options import FailOn, Format
 from dltool.core.errors import OutputError
 from dltool.core.report import Report
@@ -28,6 +29,7 @@ class Output:
     file: Path | None = None
     fail_on: FailOn = FailOn.ERROR
     detail: Detail = Detail.NORMAL
+    gate: Gate = field(default_factory=Gate)
 
     def look(self) -> Look:
         """How text for people may look there."""
@@ -42,11 +44,16 @@ def detail_of(*, quiet: bool, verbose: bool) -> Detail:
 
 
 def emit(report: Report, output: Output) -> int:
-    """Write the report and return the exit code; on GitHub the job's summary gets its page too."""
+    """Write the report and return the exit code; on GitHub the job's summary gets its page too.
+
+    What the gate knows is set aside before, and what it keeps is written after.
+    """
+    report = output.gate.judged(report)
     code = exit_code(report, output.fail_on)
     write(_reporter(output, code).render(report), output)
     if output.form is Format.GITHUB:
         append_job_summary(report)
+    output.gate.keep(report)
     return code
 
 

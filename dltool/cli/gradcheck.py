@@ -9,6 +9,7 @@ import typer
 
 from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
+from dltool.cli.gate import Gate
 from dltool.cli.progress import progress_on_stderr
 from dltool.cli.project import allowed_imports
 from dltool.cli.running import running
@@ -46,6 +47,8 @@ def gradcheck(
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.Fail = opt.FailOn.ERROR,
+    baseline: opt.KnownFindings = None,
+    write_baseline: opt.KeepFindings = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
@@ -53,7 +56,13 @@ def gradcheck(
 ) -> None:
     """Compare autograd's gradients of TARGET with differences of its loss, parameter by parameter."""
     detail = detail_of(quiet=quiet, verbose=verbose)
-    result = Output(form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail)
+    result = Output(
+        form=form,
+        file=opt.not_the_spec(output, target),
+        fail_on=fail_on,
+        detail=detail,
+        gate=Gate.open(baseline, write_baseline),
+    )
 
     with signals_wait():
         from dltool.diagnostics.gradcheck import GradcheckOptions

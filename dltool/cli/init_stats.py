@@ -9,6 +9,7 @@ import typer
 
 from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
+from dltool.cli.gate import Gate
 from dltool.cli.progress import progress_on_stderr
 from dltool.cli.project import allowed_imports
 from dltool.cli.running import running
@@ -56,6 +57,8 @@ def init_stats(
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.Fail = opt.FailOn.ERROR,
+    baseline: opt.KnownFindings = None,
+    write_baseline: opt.KeepFindings = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
@@ -63,7 +66,11 @@ def init_stats(
 ) -> None:
     """Look at TARGET's model before any training: what happens to signals and gradients through the depth."""
     result = Output(
-        form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
+        form=form,
+        file=opt.not_the_spec(output, target),
+        fail_on=fail_on,
+        detail=detail_of(quiet=quiet, verbose=verbose),
+        gate=Gate.open(baseline, write_baseline),
     )
     asked_widths = _whole(widths)
     with signals_wait():

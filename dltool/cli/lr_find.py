@@ -10,6 +10,7 @@ import typer
 from dltool.cli import options as opt
 from dltool.cli.console import say
 from dltool.cli.emit import Output, detail_of, emit
+from dltool.cli.gate import Gate
 from dltool.cli.progress import progress_on_stderr
 from dltool.cli.project import allowed_imports
 from dltool.cli.running import running
@@ -36,6 +37,8 @@ def lr_find(
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.Fail = opt.FailOn.ERROR,
+    baseline: opt.KnownFindings = None,
+    write_baseline: opt.KeepFindings = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
@@ -43,7 +46,11 @@ def lr_find(
 ) -> None:
     """Find the learning rate of TARGET: a range test on several ladders, whose suggestions are tried before one is given."""
     result = Output(
-        form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
+        form=form,
+        file=opt.not_the_spec(output, target),
+        fail_on=fail_on,
+        detail=detail_of(quiet=quiet, verbose=verbose),
+        gate=Gate.open(baseline, write_baseline),
     )
 
     with signals_wait():

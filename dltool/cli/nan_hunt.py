@@ -9,6 +9,7 @@ import typer
 
 from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
+from dltool.cli.gate import Gate
 from dltool.cli.progress import progress_on_stderr
 from dltool.cli.project import allowed_imports
 from dltool.cli.running import running
@@ -47,6 +48,8 @@ def nan_hunt(
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.Fail = opt.FailOn.ERROR,
+    baseline: opt.KnownFindings = None,
+    write_baseline: opt.KeepFindings = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
@@ -54,7 +57,11 @@ def nan_hunt(
 ) -> None:
     """Train TARGET until a NaN or Inf matters, and say where it was born, why, from which sample, and what to do."""
     result = Output(
-        form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
+        form=form,
+        file=opt.not_the_spec(output, target),
+        fail_on=fail_on,
+        detail=detail_of(quiet=quiet, verbose=verbose),
+        gate=Gate.open(baseline, write_baseline),
     )
     if inputs_only and (steps or fix_check or snapshot_every):
         raise typer.BadParameter("--inputs-only takes no steps: leave out --steps, --fix-check and --snapshot-every")

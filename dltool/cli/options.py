@@ -146,6 +146,22 @@ Ignore = Annotated[
     ),
 ]
 Fail = Annotated[FailOn, typer.Option("--fail-on", help="Exit with 1 for findings of this severity or above.")]
+KnownFindings = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline", metavar="FILE", show_default=False, help="Findings that this file knows do not fail: only new ones do."
+    ),
+]
+KeepFindings = Annotated[
+    Path | None,
+    typer.Option(
+        "--write-baseline",
+        metavar="FILE",
+        callback=_writable,
+        show_default=False,
+        help="Keep what is found as known; without --baseline nothing of it fails.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; of the table, findings and verdict only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every layer, the evidence, and why rules were skipped.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback should dltool itself fail.")]

@@ -8,6 +8,7 @@ import typer
 
 from dltool.cli import options as opt
 from dltool.cli.emit import Output, detail_of, emit
+from dltool.cli.gate import Gate
 from dltool.cli.progress import progress_on_stderr
 from dltool.cli.project import allowed_imports
 from dltool.cli.running import running
@@ -30,6 +31,8 @@ def train(
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.Fail = opt.FailOn.ERROR,
+    baseline: opt.KnownFindings = None,
+    write_baseline: opt.KeepFindings = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
@@ -37,7 +40,11 @@ def train(
 ) -> None:
     """Train TARGET under observation, and say whether it learns and, if not, what stops it."""
     result = Output(
-        form=form, file=opt.not_the_spec(output, target), fail_on=fail_on, detail=detail_of(quiet=quiet, verbose=verbose)
+        form=form,
+        file=opt.not_the_spec(output, target),
+        fail_on=fail_on,
+        detail=detail_of(quiet=quiet, verbose=verbose),
+        gate=Gate.open(baseline, write_baseline),
     )
 
     with signals_wait():

@@ -8,6 +8,7 @@ from typing import Any
 
 from dltool.core.codec import decode, encode
 from dltool.core.finding import Check, Finding, Severity
+from dltool.core.suppression import Stale, Suppressed, Suppression
 
 SCHEMA_VERSION = 1
 
@@ -28,7 +29,11 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Findings come most probable root cause first; ``measurements`` is already plain JSON data."""
+    """Findings come most probable root cause first; ``measurements`` is already plain JSON data.
+
+    ``findings`` are those that count. ``suppressed`` are those that do not, ``stale`` what there was no finding for, and
+    ``baseline`` is the file of known findings that the report was held against.
+    """
 
     command: str
     target: str
@@ -37,6 +42,9 @@ class Report:
     findings: tuple[Finding, ...] = ()
     checks: tuple[Check, ...] = ()
     measurements: Mapping[str, Any] = field(default_factory=dict)
+    suppressed: tuple[Suppressed, ...] = ()
+    stale: tuple[Stale, ...] = ()
+    baseline: str | None = None
 
     def worst(self) -> Severity | None:
         """The gravest severity among the findings, or None when there are none."""
@@ -53,6 +61,15 @@ class Report:
             "findings": [_finding_dict(finding) for finding in self.findings],
             "checks": [encode(check) for check in self.checks],
             "measurements": encode(self.measurements),
+            **{key: value for key, value in self._set_aside().items() if value},
+        }
+
+    def _set_aside(self) -> dict[str, Any]:
+        """Keys that a report has only where they say something."""
+        return {
+            "suppressed": [_suppressed_dict(each) for each in self.suppressed],
+            "stale": [encode(each) for each in self.stale],
+            "baseline": self.baseline,
         }
 
     @classmethod
@@ -66,6 +83,9 @@ class Report:
             findings=tuple(decode(Finding, item) for item in data["findings"]),
             checks=tuple(decode(Check, item) for item in data["checks"]),
             measurements=data["measurements"],
+            suppressed=tuple(_suppressed(item) for item in data.get("suppressed", ())),
+            stale=tuple(decode(Stale, item) for item in data.get("stale", ())),
+            baseline=data.get("baseline"),
         )
 
 
@@ -85,3 +105,12 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
         "limit": fields["limit"],
         "advice": fields["advice"],
     }
+
+
+def _suppressed_dict(suppressed: Suppressed) -> dict[str, Any]:
+    """A finding as any other, and beside its fields why it does not count."""
+    return _finding_dict(suppressed.finding) | {"suppression": encode(suppressed.suppression)}
+
+
+def _suppressed(data: Mapping[str, Any]) -> Suppressed:
+    return Suppressed(finding=decode(Finding, data), suppression=decode(Suppression, data["suppression"]))

@@ -12,6 +12,7 @@ from dltool.core.codec import NON_FINITE
 from dltool.core.finding import Check, Finding
 from dltool.core.measurements import Section, every_section
 from dltool.core.report import SCHEMA_VERSION, RunInfo
+from dltool.core.suppression import Stale, Suppression
 from dltool.rules.fit_status.case import FitStatus
 
 FIT_STATUSES = get_args(FitStatus)
@@ -34,16 +35,21 @@ def report_schema() -> dict[str, Any]:
                 "findings": {"type": "array", "items": _finding()},
                 "checks": {"type": "array", "items": _schema(Check)},
                 "measurements": _measurements(),
-            }
+            },
+            {
+                "suppressed": {"type": "array", "items": _finding({"suppression": _schema(Suppression)})},
+                "stale": {"type": "array", "items": _schema(Stale)},
+                "baseline": {"type": "string"},
+            },
         ),
         "definitions": {"number": {"anyOf": [{"type": "number"}, {"enum": list(NON_FINITE)}]}},
     }
 
 
-def _finding() -> dict[str, Any]:
+def _finding(more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     schema = _schema(Finding)
     properties = schema["properties"] | {"fingerprint": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}
-    return _object(properties)
+    return _object(properties | dict(more or {}))
 
 
 def _measurements() -> dict[str, Any]:
@@ -64,8 +70,9 @@ def _section(kind: type[Section]) -> dict[str, Any]:
     return schema if more else first
 
 
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": dict(properties), "required": list(properties)}
+def _object(properties: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """``optional`` are properties that are left out where they say nothing."""
+    return {"type": "object", "properties": {**properties, **(optional or {})}, "required": list(properties)}
 
 
 def _schema(kind: Any) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""Findings that do not count: which were told to be passed over, by what, and why; and orders that have nothing to do.
+
+There is one list for all of them, whoever gave the order: ``--ignore``, ``rules.ignore`` of a spec, a comment beside the
+line, or a baseline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from dltool.core.finding import Check, Finding
+
+Means = Literal["command-line", "spec", "comment", "baseline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """The order to pass a finding over, its reason, and the file and line that it is written at."""
+
+    by: Means
+    reason: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppressed:
+    """A finding that does not count, and why."""
+
+    finding: Finding
+    suppression: Suppression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """An order that nothing was found for: ``rule`` as it is named there, ``count`` findings, and what is to be said of it.
+
+    Only rules that were judged are told of: one that was skipped might have found something.
+    """
+
+    rule: str
+    suppression: Suppression
+    message: str
+    count: int = 1
+
+
+def settled(checks: Iterable[Check], findings: Sequence[Finding], suppressed: Sequence[Suppressed]) -> tuple[Check, ...]:
+    """Checks after the fact: a rule all of whose findings are passed over has passed, and says how many there are."""
+    counting = {finding.rule for finding in findings}
+    passed_over = Counter((each.finding.rule, each.suppression.by == "baseline") for each in suppressed)
+    return tuple(_settled(check, passed_over) if check.rule not in counting else check for check in checks)
+
+
+def _settled(check: Check, passed_over: Counter[tuple[str, bool]]) -> Check:
+    if check.outcome == "skipped":
+        return check
+    kinds = (("known", passed_over[check.rule, True]), ("ignored", passed_over[check.rule, False]))
+    told = ", ".join(f"{number} {kind}" for kind, number in kinds if number)
+    return replace(check, outcome="passed", reason=told) if told else check
