@@ -107,4 +107,9 @@ def _told_by(outcome: FitOutcome) -> list[Section]:
 def _speed(experiment: Experiment, outcome: FitOutcome) -> Speed:
     batch = experiment.train.batch_size
     samples = None if batch is None else batch * experiment.settings.accumulate
-    return Speed(step_ms=outcome.step_ms, batch_samples=samples, machine=machine_of(experiment.device))
+    return Speed(
+        step_ms=outcome.step_ms,
+        step_cpu_ms=outcome.step_cpu_ms,
+        batch_samples=samples,
+        machine=machine_of(experiment.device),
+    )

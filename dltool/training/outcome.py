@@ -21,7 +21,7 @@ class FitOutcome:
     ``best_weights`` are CPU tensors by their ``state_dict`` name, none before the first evaluation. ``skipped_steps`` are
     those that a gradient scaler left out; ``remeasured_every`` is the interval, in epochs, at which the training loss was
     measured again, on ``remeasured_samples`` of its split (None: all of them); ``resumed_at`` is the step at which a resumed
-    run took up. ``step_ms`` is the mean time of a step in each epoch since then.
+    run took up. ``step_ms`` is the mean time of a step in each epoch since then, ``step_cpu_ms`` the processor time.
     """
 
     history: History
@@ -35,6 +35,7 @@ class FitOutcome:
     resumed_at: int | None
     best_weights: Mapping[str, Tensor]
     step_ms: tuple[float, ...] = ()
+    step_cpu_ms: tuple[float, ...] = ()
 
     @property
     def stopped(self) -> Stopped:

@@ -10,15 +10,17 @@ from dltool.core.measurements import Section
 
 @dataclass(frozen=True, kw_only=True)
 class Speed(Section):
-    """Wall-clock time of training steps, data loading and watching included, evaluation and start-up not.
+    """Time of training steps, data loading and watching included, evaluation and start-up not.
 
-    ``step_ms`` is the mean time of an optimizer step in each epoch (since it was resumed, where it was), ``batch_samples``
-    the samples that a step is made of. ``machine`` names processor, number of processors, threads and accelerator: times
-    from different machines do not compare.
+    ``step_ms`` is the mean wall-clock time of an optimizer step in each epoch (since it was resumed, where it was), and
+    ``step_cpu_ms`` the processor time of all threads, which other programs hardly touch. ``batch_samples`` are the samples
+    of a step. ``machine`` names processor, number of processors, threads and accelerator: times from different machines do
+    not compare.
     """
 
     key: ClassVar[str] = "speed"
 
     step_ms: tuple[float, ...]
+    step_cpu_ms: tuple[float, ...]
     batch_samples: int | None
     machine: str
