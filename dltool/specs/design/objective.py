@@ -1,0 +1,78 @@
+"""The loss of a spec (``core.measured.design.Objective``): its terms, and what each takes the model's output for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from dltool.core.measured.design import Argument, LossExpects, LossTerm, Objective
+from dltool.specs.load import LoadedSpec
+from dltool.specs.misfit import KeyPath
+from dltool.specs.nodes import dotted
+from dltool.specs.schema.base import Target
+from dltool.specs.schema.losses import Loss, Terms
+
+EXPECTS: dict[str, LossExpects] = {
+    "cross_entropy": "logits",
+    "nll": "log-probabilities",
+    "bce": "probabilities",
+    "bce_with_logits": "logits",
+    "mse": "values",
+    "l1": "values",
+    "smooth_l1": "values",
+    "huber": "values",
+    "log_cosh": "values",
+    "poisson_nll": "log-rates",
+    "gaussian_nll": "values",
+    "kl_div": "log-probabilities",
+    "hinge": "logits",
+    "multi_margin": "logits",
+    "multilabel_margin": "logits",
+    "multilabel_soft_margin": "logits",
+    "soft_margin": "signs",
+    "hinge_embedding": "values",
+    "margin_ranking": "values",
+    "cosine_embedding": "values",
+    "triplet_margin": "values",
+    "ctc": "log-probabilities",
+}
+"""By the loss's name, with its default arguments."""
+
+
+def objective_of(loaded: LoadedSpec) -> Objective:
+    """The terms as written; none where the loss is chosen from the data at run time."""
+    loss = loaded.spec.loss
+    terms: tuple[LossTerm, ...] = ()
+    if isinstance(loss, Terms):
+        terms = tuple(_term(loaded, term.loss, ("loss", "terms", name)) for name, term in loss.terms.items())
+    elif loss is not None:
+        terms = (_term(loaded, loss, ("loss",)),)
+    return Objective(terms=terms, task=loaded.spec.data.task)
+
+
+def _term(loaded: LoadedSpec, loss: Loss | Target, key: KeyPath) -> LossTerm:
+    at = loaded.locate((*key, loss.kind))
+    place: dict[str, Any] = {"key": dotted(key), "file": at.file, "line": at.line}
+    if isinstance(loss, Target):
+        return LossTerm(name=loss.target, expects="unknown", reduction="unknown", **place)
+    given: dict[str, Argument] = {name: getattr(loss, name) for name in type(loss).model_fields if name != "reduction"}
+    weight = given.get("weight")
+    return LossTerm(
+        name=loss.kind,
+        expects=_expects(loss),
+        reduction=loss.reduction,
+        arguments=given,
+        class_weights=len(weight) if isinstance(weight, tuple) else None,
+        **place,
+    )
+
+
+def _expects(loss: Loss) -> LossExpects:
+    changed: dict[tuple[str, str, bool], Literal["probabilities", "logits", "rates"]] = {
+        ("cross_entropy", "from_logits", False): "probabilities",
+        ("bce", "from_logits", True): "logits",
+        ("poisson_nll", "log_input", False): "rates",
+    }
+    for (kind, argument, value), expects in changed.items():
+        if loss.kind == kind and getattr(loss, argument) is value:
+            return expects
+    return EXPECTS[loss.kind]
