@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from dltool.core.errors import DltoolError
 from dltool.core.finding import Severity
@@ -37,8 +38,7 @@ FAILED_STARTS = 3
 MEMORY_WORDS = ("bad_alloc", "memory allocation of", "out of memory", "cannot allocate memory", "memoryerror")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A sample to look into; or, where ``known`` is there, one that only keeps its place in the order."""
 
     item: Item
@@ -46,8 +46,7 @@ class Job:
     known: Inspection | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A job with its result. ``line`` is that as text, where it was looked into now and may be kept for the next scan."""
 
     job: Job

@@ -20,7 +20,7 @@ from dltool.core.finding import Severity
 from dltool.scanning.record import Inspection
 
 _to_text = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
-_from_text = json.JSONDecoder().decode
+_from_text = json.JSONDecoder().raw_decode  # ``decode`` looks for spaces first and last, which takes as long again
 
 Convert = Callable[[Any], Any]
 
@@ -37,9 +37,12 @@ def read_inspection(line: str) -> Inspection:
         ValueError: the line is something else.
     """
     try:
-        inspection: Inspection = _read(_from_text(line))
+        values, end = _from_text(line)
+        inspection: Inspection = _read(values)
     except (TypeError, LookupError, RecursionError) as error:
         raise ValueError(f"is no inspection: {error}") from error
+    if end != len(line):
+        raise ValueError(f"is no inspection: {len(line) - end} characters follow it")
     return inspection
 
 

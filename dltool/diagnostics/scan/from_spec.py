@@ -118,7 +118,7 @@ class _SpecScan:
             name = source.name(entry.item.name)
             kept = entry if self._left_out is None else self._left_out.without(entry, source.target.root)
             if kept is not None:
-                item = replace(kept.item, index=gathering.files, name=name, split=source.split or kept.item.split)
+                item = kept.item._replace(index=gathering.files, name=name, split=source.split or kept.item.split)
                 self._names[str(Path(item.path).absolute())] = name, item.path
                 self._damaged |= any(flaw.severity is Severity.ERROR for flaw in kept.found.flaws)
                 gathering.take(Entry(item, kept.found))

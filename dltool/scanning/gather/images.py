@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -157,15 +158,22 @@ class _Ends:
         self._values = array("f")
         self._low: list[tuple[float, int, tuple[str, str]]] = []
         self._high: list[tuple[float, int, tuple[str, str]]] = []
+        self._between = math.inf, -math.inf
+        """Values that are in neither heap, once those are full: nearly all."""
 
     def add(self, value: float, place: tuple[str, str]) -> None:
         self._values.append(value)
+        lowest, highest = self._between
+        if lowest <= value <= highest:  # of equal ones the first are kept
+            return
         for heap, sign in ((self._low, -1.0), (self._high, 1.0)):
             kept = (sign * value, -len(self._values), place)
             if len(heap) < FARTHEST:
                 heapq.heappush(heap, kept)
             elif kept > heap[0]:
                 heapq.heapreplace(heap, kept)
+        if len(self._low) == FARTHEST:
+            self._between = -self._low[0][0], self._high[0][0]
 
     def spread(self) -> Spread | None:
         if not self._values:
