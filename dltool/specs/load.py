@@ -13,9 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from dltool.core.errors import Location, SpecError
+from dltool.core.suppression import Order, Suppression
 from dltool.specs import overrides as command_line
-from dltool.specs.merge import Extender, read_document
-from dltool.specs.nodes import KeyPath, Node, follow
+from dltool.specs.comments.in_yaml import orders_of
+from dltool.specs.merge import Extender
+from dltool.specs.nodes import KeyPath, Node, dotted, follow, walk
 from dltool.specs.places import is_path, place_at
 from dltool.specs.problems import problems_of
 from dltool.specs.references import resolve
@@ -35,6 +37,20 @@ class LoadedSpec:
     resolved: dict[str, Any]
     sha256: str
     tree: Node
+    orders: tuple[Order, ...] = ()
+    """The comments ``# dltool: ignore[...]`` in the spec and in what it extends."""
+
+    def key_lines(self) -> dict[str, Location]:
+        """Where each key was written, by its dotted path."""
+        return {dotted(path): node.key_at or node.at for path, node in walk(self.tree)}
+
+    def ignored_rules(self) -> dict[str, Suppression]:
+        """What ``rules.ignore`` names, each with its reason and its place."""
+        found = {}
+        for name, reason in self.spec.rules.ignore.items():
+            at = self.locate(("rules", "ignore", name))
+            found[name] = Suppression(by="spec", reason=reason, file=at.file, line=at.line)
+        return found
 
     def locate(self, key_path: KeyPath) -> Location:
         """Where a key (or an entry of a list) was written; the nearest thing around it when it was not written itself."""
@@ -53,16 +69,21 @@ def load(path: str, overrides: Sequence[str] = (), *, environment: Mapping[str, 
     Raises:
         SpecError: with all that is wrong with it, as far as one mistake does not hide another.
     """
-    return _finish(Extender().read(path), path, overrides, environment)
+    extender = Extender()
+    return _finish(extender.read(path), extender, path, overrides, environment)
 
 
 def load_text(text: str, path: str, overrides: Sequence[str] = ()) -> LoadedSpec:
     """Load a spec from its text, as if it stood in file ``path``."""
-    return _finish(Extender().on_bases(read_document(path, text)), path, overrides, None)
+    extender = Extender()
+    return _finish(extender.read_as(path, text), extender, path, overrides, None)
 
 
-def _finish(root: Node, path: str, overrides: Sequence[str], environment: Mapping[str, str] | None) -> LoadedSpec:
+def _finish(
+    root: Node, read: Extender, path: str, overrides: Sequence[str], environment: Mapping[str, str] | None
+) -> LoadedSpec:
     root, problems = command_line.apply(root, overrides)
+    problems += read.problems
     tree, broken = resolve(root, environment)
     problems += broken
     assert isinstance(tree.value, dict)
@@ -77,7 +98,7 @@ def _finish(root: Node, path: str, overrides: Sequence[str], environment: Mappin
         problems += [p for p in problems_of(error.errors(include_url=False), tree) if p.key not in already]
     if problems:
         raise SpecError(*problems)
-    return LoadedSpec(path, spec, resolved, _sha256(resolved), tree)
+    return LoadedSpec(path, spec, resolved, _sha256(resolved), tree, orders_of(read.comments, tree))
 
 
 def _sha256(resolved: dict[str, Any]) -> str:

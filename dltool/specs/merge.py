@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dltool.core.errors import Location, Problem, SpecError
+from dltool.specs.comments.in_yaml import SpecComment, comments_in
 from dltool.specs.nodes import KeyPath, Node
 from dltool.specs.places import place_at
 from dltool.specs.yaml_nodes import parse, read_text
@@ -29,9 +30,14 @@ def drop_rivals(base: dict[str, Node], over: dict[str, Node], path: KeyPath) -> 
 
 
 class Extender:
-    """Reads a spec and those that it extends; each file is read once."""
+    """Reads a spec and those that it extends; each file is read once.
+
+    ``comments`` are the orders to dltool in all of these files, and ``problems`` what is wrong with such comments.
+    """
 
     def __init__(self) -> None:
+        self.comments: list[SpecComment] = []
+        self.problems: list[Problem] = []
         self._done: dict[Path, Node] = {}
         self._open: list[Path] = []
 
@@ -42,6 +48,12 @@ class Extender:
             SpecError: for a file that cannot be used, or that extends itself by way of others.
         """
         return self._read(shown, Location(file=shown))
+
+    def read_as(self, shown: str, text: str) -> Node:
+        """``text`` as if it stood in file ``shown``, on top of its bases."""
+        document = read_document(shown, text)
+        self.comments += comments_in(text, shown, self.problems)
+        return self.on_bases(document)
 
     def on_bases(self, root: Node) -> Node:
         """``root`` on top of the files that its ``extends`` names."""
@@ -74,7 +86,7 @@ class Extender:
             )
         self._open.append(path)
         try:
-            self._done[path] = self.on_bases(read_document(shown))
+            self._done[path] = self.read_as(shown, read_text(shown, shown))
         finally:
             self._open.pop()
         return self._done[path]

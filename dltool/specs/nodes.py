@@ -71,6 +71,15 @@ def leaves(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
         yield path, node
 
 
+def walk(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
+    """Every value below ``node`` with its path, in document order."""
+    children = node.value.items() if isinstance(node.value, dict) else ()
+    entries = enumerate(node.value) if isinstance(node.value, list) else ()
+    for part, child in (*children, *entries):
+        yield (*path, part), child
+        yield from walk(child, (*path, part))
+
+
 def dotted(path: KeyPath) -> str:
     """``model.layers.0``, as in overrides and messages."""
     return ".".join(str(part) for part in path)

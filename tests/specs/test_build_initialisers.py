@@ -8,10 +8,10 @@ from torch import nn
 
 from dltool.core.errors import SpecError
 from dltool.specs.build.fills import FAN_BASED, FREE
-from dltool.specs.build.layers import Incoming
 from dltool.specs.build.model import build_model
 from dltool.specs.load import load_text
 from dltool.specs.schema.initialisers import INITIALISERS
+from dltool.specs.shapes.incoming import Incoming
 
 HEAD = "version: 1\ndata: {synthetic: {blobs: {n: 8}}}\nmodel:\n"
 FAN_IN, FAN_OUT = 200, 300

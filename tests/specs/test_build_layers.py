@@ -6,10 +6,11 @@ from torch import nn
 
 from dltool.core.errors import SpecError
 from dltool.specs.build.assemble import Assembly
-from dltool.specs.build.layers import ACTIVATIONS, BUILDERS, Incoming
+from dltool.specs.build.layers import ACTIVATIONS, BUILDERS
 from dltool.specs.build.modules import Residual, SequenceBatchNorm
 from dltool.specs.load import load_text
 from dltool.specs.schema.layers import LAYERS
+from dltool.specs.shapes.incoming import Incoming
 
 HEAD = "version: 1\ndata: {synthetic: {blobs: {n: 8}}}\nmodel:\n  layers:\n"
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from dltool.core.errors import SpecError
-from dltool.specs.build.layers import Incoming
 from dltool.specs.build.model import BuiltModel, build_model
 from dltool.specs.load import load_text
+from dltool.specs.shapes.incoming import Incoming
 
 LAYERS = """\
   layers:

@@ -1,4 +1,7 @@
-"""From the spec's list of layers to a module: each layer is built for the shape that arrives, and run to see what leaves."""
+"""From the spec's list of layers to a module: ``specs.shapes`` fits each to what arrives, and here it is made.
+
+Layers of the user's own are made first, and run on zeros: nothing else tells what leaves them.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,20 @@ from torch import Tensor, nn
 
 from dltool.core.errors import SpecError
 from dltool.specs.build.imports import construct
-from dltool.specs.build.layers import ACTIVATIONS, BUILDERS, KEEPS_SEQUENCE, MAKES_SEQUENCE, POOLS_TIME, Incoming
+from dltool.specs.build.layers import BUILDERS
 from dltool.specs.build.modules import Residual, SpecModel
 from dltool.specs.build.sequences import LengthAware, Stack
 from dltool.specs.load import LoadedSpec
 from dltool.specs.misfit import KeyPath, MisfitError, first_line, placed, shape_text
 from dltool.specs.schema.base import Target
 from dltool.specs.schema.initialisers import LayerInit
-from dltool.specs.schema.layer_base import Layer, Weighted
+from dltool.specs.schema.layer_base import Layer
 from dltool.specs.schema.layers import AnyLayer
-from dltool.specs.schema.layers import Residual as ResidualSpec
+from dltool.specs.shapes.incoming import Incoming
+from dltool.specs.shapes.row import Block, Projection, Row, RowLayer
 
 PROBE_SAMPLES = 2
-"""Samples in the batch of zeros that is run through each layer: more than one, so that mixing them shows."""
-TOO_SMALL = ("Output size is too small", "Kernel size can't be greater", "should be at least", "non-zero dimensions")
+"""Samples in the batch of zeros that is run through a layer: more than one, so that mixing them shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,125 +49,95 @@ class Assembly:
     loaded: LoadedSpec
     allowed: Collection[str]
     layers: list[BuiltLayer] = field(default_factory=list)
+    _own: dict[KeyPath, nn.Module] = field(default_factory=dict)
 
     def model(self, layers: Sequence[AnyLayer], incoming: Incoming) -> tuple[SpecModel, Incoming]:
         """The model and what leaves it.
 
         Raises:
-            SpecError: a layer that cannot take what arrives; what follows it cannot be judged.
+            SpecError: layers that cannot take what arrives; what follows such a one cannot be judged.
         """
-        children, outgoing = self._stack(layers, ("model", "layers"), "", incoming, None)
-        return SpecModel(children), outgoing
+        row = Row(self.loaded, own_code=self._own_layer)
+        fitted, outgoing = row.model(layers, incoming)
+        if row.problems:
+            raise SpecError(*row.problems)
+        assert outgoing is not None
+        return SpecModel(self._children(fitted)), outgoing
 
-    def _stack(
-        self, layers: Sequence[AnyLayer], key_path: KeyPath, path: str, incoming: Incoming, init: LayerInit | None
-    ) -> tuple[list[tuple[str, nn.Module]], Incoming]:
-        children: list[tuple[str, nn.Module]] = []
-        for index, layer in enumerate(layers):
-            key = (*key_path, index)
-            name = getattr(layer, "name", None) or str(index)
-            try:
-                _require_free(name, layer.kind, dict(children))
-                module, incoming = self._layer(layer, key, f"{path}{name}", incoming, init)
-            except MisfitError as misfit:
-                raise placed(self.loaded, key, misfit) from misfit
-            children.append((name, module))
-        return children, incoming
+    def _children(self, row: Sequence[RowLayer]) -> list[tuple[str, nn.Module]]:
+        return [(layer.name, self._made(layer)) for layer in row]
 
-    def _layer(
-        self, layer: AnyLayer, key: KeyPath, path: str, incoming: Incoming, init: LayerInit | None
-    ) -> tuple[nn.Module, Incoming]:
-        own = layer.init if isinstance(layer, Weighted) else None
-        if isinstance(layer, Target):
-            module = construct(layer, self.allowed)
-            if not isinstance(module, nn.Module):
-                raise MisfitError("a layer must be an nn.Module", value=type(module).__name__, below=("_target_",))
-        elif isinstance(layer, ResidualSpec):
-            place = len(self.layers)
-            module = self._residual(layer, key, path, incoming, own or init)
-            built = BuiltLayer(path=path, key_path=key, spec=layer, module=module, init=own, own_init=own is not None)
-            self.layers.insert(place, built)
-            return module, self._leaving(layer, module, incoming)
+    def _made(self, layer: RowLayer) -> nn.Module:
+        place = len(self.layers)
+        if layer.block is not None:
+            module: nn.Module = self._block(layer, layer.block)
+        elif isinstance(layer.spec, Target):
+            module = self._own[layer.key_path]
         else:
-            self._refuse_padding(layer, incoming)
-            module = _guarded(layer, incoming)
-        outgoing = self._leaving(layer, module, incoming)
-        self.layers.append(
-            BuiltLayer(path=path, key_path=key, spec=layer, module=module, init=own or init, own_init=own is not None)
-        )
-        return module, outgoing
+            try:
+                module = _built(layer)
+            except MisfitError as misfit:
+                raise placed(self.loaded, layer.key_path, misfit) from misfit
+        init = layer.init if layer.block is None or layer.own_init else None
+        self.layers.insert(place, _beside(layer, layer.path, module, init, own=layer.own_init))
+        return module
 
-    def _residual(
-        self, layer: ResidualSpec, key: KeyPath, path: str, incoming: Incoming, init: LayerInit | None
-    ) -> Residual:
-        branch_key = self._inner(key, "layers")
-        children, outgoing = self._stack(layer.layers, branch_key, f"{path}.", incoming, init)
-        if layer.shortcut:
-            shortcut_key = (*key, "residual", "shortcut")
-            inner, arriving = self._stack(layer.shortcut, shortcut_key, f"{path}.shortcut.", incoming, init)
-            if arriving.shape != outgoing.shape:
-                raise MisfitError(
-                    "the shortcut and the layers give different shapes",
-                    value=f"{shape_text(arriving.shape)} and {shape_text(outgoing.shape)}",
-                    expected="the same shape",
-                    below=("residual", "shortcut"),
-                )
-            return Residual(children, Stack(inner))
-        if incoming.shape == outgoing.shape:
+    def _block(self, layer: RowLayer, block: Block) -> Residual:
+        children = self._children(block.layers)
+        if block.shortcut:
+            return Residual(children, Stack(self._children(block.shortcut)))
+        if block.projection is None:
             return Residual(children)
-        projection = _projection(incoming, outgoing)
-        self.layers.append(
-            BuiltLayer(path=f"{path}.shortcut.0", key_path=key, spec=layer, module=projection, init=init, own_init=False)
-        )
-        return Residual(children, Stack([("0", projection)]))
+        module = _projected(block.projection)
+        self.layers.append(_beside(layer, f"{layer.path}.shortcut.0", module, layer.init, own=False))
+        return Residual(children, Stack([("0", module)]))
 
-    def _inner(self, key: KeyPath, argument: str) -> KeyPath:
-        """Where the layers of a block stand: right under its name, or under ``layers``."""
-        form: object = self.loaded.resolved
-        for part in (*key, "residual"):
-            form = form[part]  # type: ignore[index]
-        return (*key, "residual") if isinstance(form, list) else (*key, "residual", argument)
-
-    def _refuse_padding(self, layer: Layer, incoming: Incoming) -> None:
-        elementwise = layer.kind in ACTIVATIONS and layer.kind != "softmax2d"
-        if incoming.padded and not elementwise and layer.kind not in KEEPS_SEQUENCE | MAKES_SEQUENCE | POOLS_TIME:
-            raise MisfitError(
-                f"{layer.kind} would mix the padding of sequences of unequal length into their data",
-                expected="the last step of a recurrent layer, or global pooling, before it",
-            )
-
-    def _leaving(self, layer: AnyLayer, module: nn.Module, incoming: Incoming) -> Incoming:
-        output = _run(layer, module, incoming)
-        if not isinstance(output, Tensor):
-            raise MisfitError(f"{layer.kind} returns no tensor", value=type(output).__name__)
-        if output.dim() == 0 or output.shape[0] != PROBE_SAMPLES:
-            raise MisfitError(
-                f"{layer.kind} mixes the samples of a batch: {PROBE_SAMPLES} went in, the first dimension out is not theirs",
-                value=shape_text(output.shape),
-                expected="dimension 0 left alone",
-            )
-        if output.numel() == 0:
-            raise MisfitError(_nothing_left(layer, incoming), value=shape_text(output.shape[1:]))
-        ended = isinstance(module, LengthAware) and module.ends_sequence
-        sequence = not ended and (
-            layer.kind in MAKES_SEQUENCE or (incoming.sequence and layer.kind in KEEPS_SEQUENCE | ACTIVATIONS.keys())
-        )
-        return Incoming(tuple(output.shape[1:]), sequence, padded=incoming.padded and not ended)
+    def _own_layer(self, target: Target, key: KeyPath, incoming: Incoming) -> Incoming:
+        module = construct(target, self.allowed)
+        if not isinstance(module, nn.Module):
+            raise MisfitError("a layer must be an nn.Module", value=type(module).__name__, below=("_target_",))
+        self._own[key] = module
+        return _leaving(target, module, incoming)
 
 
-def _require_free(name: str, kind: str, taken: Collection[str]) -> None:
-    if name in taken or hasattr(Residual, name) or name in vars(nn.Module()) or name == "shortcut":
-        raise MisfitError("this name is taken", value=name, expected="a name of its own", below=(kind, "name"))
+def _beside(layer: RowLayer, path: str, module: nn.Module, init: LayerInit | None, *, own: bool) -> BuiltLayer:
+    return BuiltLayer(path=path, key_path=layer.key_path, spec=layer.spec, module=module, init=init, own_init=own)
 
 
-def _guarded(layer: Layer, incoming: Incoming) -> nn.Module:
+def _built(layer: RowLayer) -> nn.Module:
+    assert layer.fitted is not None
+    assert layer.arrives is not None
     try:
-        return BUILDERS[layer.kind](layer, incoming)
+        return BUILDERS[layer.spec.kind](dict(layer.fitted.arguments), layer.arrives)
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        raise MisfitError(f"torch cannot build this {layer.kind}: {first_line(error)}") from error
+        raise MisfitError(f"torch cannot build this {layer.spec.kind}: {first_line(error)}") from error
 
 
-def _run(layer: AnyLayer, module: nn.Module, incoming: Incoming) -> object:
+def _projected(projection: Projection) -> nn.Module:
+    before, after = projection.before, projection.after
+    if projection.kind == "linear":
+        return nn.Linear(before[-1], after[-1], bias=False)
+    conv: Any = {"conv1d": nn.Conv1d, "conv2d": nn.Conv2d, "conv3d": nn.Conv3d}[projection.kind]
+    return conv(before[0], after[0], 1, projection.stride, bias=False)  # type: ignore[no-any-return]
+
+
+def _leaving(target: Target, module: nn.Module, incoming: Incoming) -> Incoming:
+    output = _run(target, module, incoming)
+    if not isinstance(output, Tensor):
+        raise MisfitError(f"{target.kind} returns no tensor", value=type(output).__name__)
+    if output.dim() == 0 or output.shape[0] != PROBE_SAMPLES:
+        raise MisfitError(
+            f"{target.kind} mixes the samples of a batch: {PROBE_SAMPLES} went in, the first dimension out is not theirs",
+            value=shape_text(output.shape),
+            expected="dimension 0 left alone",
+        )
+    if output.numel() == 0:
+        raise MisfitError(f"{target.kind} leaves nothing of what arrives", value=shape_text(output.shape[1:]))
+    ended = isinstance(module, LengthAware) and module.ends_sequence
+    return Incoming(tuple(output.shape[1:]), padded=incoming.padded and not ended)
+
+
+def _run(target: Target, module: nn.Module, incoming: Incoming) -> object:
     dtype = torch.long if incoming.integers else torch.get_default_dtype()
     batch = torch.zeros(PROBE_SAMPLES, *incoming.shape, dtype=dtype)
     lengths = torch.full((PROBE_SAMPLES,), incoming.shape[0]) if incoming.padded else None
@@ -174,36 +147,7 @@ def _run(layer: AnyLayer, module: nn.Module, incoming: Incoming) -> object:
         with torch.no_grad():
             return module(batch, lengths) if isinstance(module, LengthAware) else module(batch)
     except Exception as error:
-        if isinstance(error, SpecError | MisfitError):
-            raise
         text = first_line(error)
-        if any(part in text for part in TOO_SMALL):
-            raise MisfitError(
-                _nothing_left(layer, incoming),
-                value=shape_text(incoming.shape),
-                expected="fewer or smaller windows and strides before it, padding, or a larger input",
-            ) from error
-        raise MisfitError(f"{layer.kind} cannot take what arrives: {text}", value=shape_text(incoming.shape)) from error
+        raise MisfitError(f"{target.kind} cannot take what arrives: {text}", value=shape_text(incoming.shape)) from error
     finally:
         module.train(was_training)
-
-
-def _nothing_left(layer: AnyLayer, incoming: Incoming) -> str:
-    return f"{layer.kind} leaves nothing of what arrives, {shape_text(incoming.shape)}: its window does not fit in"
-
-
-def _projection(incoming: Incoming, outgoing: Incoming) -> nn.Module:
-    """The shortcut of a block whose layers change the shape (He et al. 2016, option B)."""
-    before, after = incoming.shape, outgoing.shape
-    if len(before) == len(after) and before[:-1] == after[:-1] and len(before) <= 2:
-        return nn.Linear(before[-1], after[-1], bias=False)
-    if len(before) == len(after) and 2 <= len(before) <= 4:
-        stride = tuple(-(-old // new) for old, new in zip(before[1:], after[1:], strict=True))
-        if all((old - 1) // s + 1 == new for old, new, s in zip(before[1:], after[1:], stride, strict=True)):
-            conv: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(before) - 2]
-            return conv(before[0], after[0], 1, stride, bias=False)  # type: ignore[no-any-return]
-    raise MisfitError(
-        "no shortcut can be made from what enters the block to what leaves it",
-        value=f"{shape_text(before)} to {shape_text(after)}",
-        expected="the same shape, or `shortcut:` with layers of your own",
-    )

@@ -16,7 +16,6 @@ from dltool.probes.nested import place, transform
 from dltool.specs.build.criterion import SumCriterion
 from dltool.specs.build.data import build_data
 from dltool.specs.build.imports import construct
-from dltool.specs.build.layers import Incoming
 from dltool.specs.build.loss import boundary, build_criterion, checked, default_loss, task_kind
 from dltool.specs.build.metrics import MetricContext, build_metric
 from dltool.specs.build.model import BuiltModel, build_model
@@ -29,6 +28,7 @@ from dltool.specs.schema.losses import BceWithLogits
 from dltool.specs.schema.metrics import Metric as MetricSpec
 from dltool.specs.schema.model import Layered
 from dltool.specs.schema.spec import Spec
+from dltool.specs.shapes.incoming import Incoming
 from dltool.training.experiment import (
     Batch,
     BatchSource,
@@ -170,7 +170,9 @@ class _Parts:
             sources=self.built.sources,
             kept_in_eval=self.built.kept_in_eval,
             assumptions=tuple(self.assumptions),
-            ignored_rules=spec.rules.ignore,
+            ignored_rules=self.loaded.ignored_rules(),
+            orders=self.loaded.orders,
+            key_lines=self.loaded.key_lines(),
             rule_thresholds=spec.rules.thresholds,
             allow_nonfinite=spec.rules.allow_nonfinite,
         )

@@ -15,7 +15,6 @@ from dltool.specs.build import lsuv
 from dltool.specs.build.assemble import Assembly, BuiltLayer
 from dltool.specs.build.imports import construct
 from dltool.specs.build.initialise import initialise
-from dltool.specs.build.layers import Incoming
 from dltool.specs.build.modules import Residual
 from dltool.specs.build.pretrained import freeze, load_weights, matching
 from dltool.specs.load import LoadedSpec
@@ -23,6 +22,7 @@ from dltool.specs.misfit import Collector, MisfitError
 from dltool.specs.schema.base import Target
 from dltool.specs.schema.initialisers import LayerInit, Lsuv
 from dltool.specs.schema.model import Layered, Pretrained
+from dltool.specs.shapes.incoming import Incoming
 from dltool.training.experiment import Nested
 
 
