@@ -89,7 +89,8 @@ def test_what_lies_beyond_a_thousand_is_summed_up_with_all_members():
 
 
 STRANGER = Stranger(path="a/1.jpg", file="data/a/1.jpg", folder="a", neighbours=99, strangers=1,
-                    traits=(Trait(name="format", own="png", usual="jpeg"),))  # fmt: skip
+                    traits=(Trait(name="encoder", own="q75", usual="q90"),
+                            Trait(name="size", own="9x9", usual="8x8")), in_series=True)  # fmt: skip
 
 
 def test_a_stranger_is_told_once():
@@ -106,7 +107,12 @@ def test_labels_that_are_no_numbers():
     odd = ClassCount(label="nan", samples=2, examples=(Sample(path="3.jpg"),))
     (finding,) = judged(NonFiniteValue, ScanFlaws(files=()), replace(integers(0, 1), column=None, not_numbers=(odd,)))
     assert "'nan'" in finding.message
-    assert judged(NonFiniteValue, ScanFlaws(files=()), replace(integers(0, 1), not_numbers=(odd,))) == []
+    (of_column,) = judged(NonFiniteValue, ScanFlaws(files=()), replace(integers(0, 1), not_numbers=(odd,)))
+    assert of_column.evidence["column"] == "y"
+    told = FlawedFile(rule="non-finite-value", path="a.csv", file="a.csv", format="csv", column="y",
+                      flaws=(FlawRecord(kind="nan", severity=Severity.ERROR, detail="NaN", row=3),))  # fmt: skip
+    table = replace(integers(0, 1), not_numbers=(odd,))
+    assert [f.evidence["kind"] for f in judged(NonFiniteValue, ScanFlaws(files=(told,)), table)] == ["nan"]
 
 
 BLANK = ConstantImage(path="1.png", file="data/1.png", width=9, height=9, brightness=0.0, span=0.0)
@@ -381,6 +387,36 @@ def test_gaps_in_labels(labels, outputs, missing):
 def test_a_gap_in_a_column_of_classes_is_a_warning():
     (found,) = judged(MissingClass, replace(integers(0, 1, 3), column="class_id"))
     assert found.severity is Severity.WARNING
+
+
+def rare(**counts):
+    """Labels with their samples; those with five at most have rows."""
+    classes = tuple(
+        ClassCount(label=label.strip("_"), samples=n,
+                   examples=tuple(Sample(path="a.csv", row=row) for row in range(n)) if n <= 5 else ())
+        for label, n in counts.items()
+    )  # fmt: skip
+    return ClassTable(source="column", column="y", kind="integers", samples=sum(counts.values()), distinct=len(classes),
+                      classes=classes)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("counts", "strays"),
+    [
+        ({"_0": 66, "_1": 66, "_2": 66, "_7": 3}, ["7"]),
+        ({"_0": 66, "_1": 66, "_2": 66, "_7": 1, "_9": 2}, ["7", "9"]),
+        ({"_0": 66, "_1": 66, "_2": 66, "_7": 5}, []),  # a small class
+        ({"_0": 66, "_1": 66, "_2": 66, "_4": 3}, []),  # too near
+        ({"_0": 20, "_1": 20, "_2": 20, "_7": 3}, []),  # all are small
+        ({"_0": 180, "_1": 180, "_2": 90, "_3": 30, "_6": 1}, []),  # counts, which tail off
+        ({"_0": 66, "_7": 3}, []),
+    ],
+)
+def test_a_handful_of_samples_far_from_all_classes(counts, strays):
+    found = judged(LabelOutOfRange, rare(**counts))
+    assert [str(f.evidence["label"]) for f in found] == strays
+    assert all(len(f.evidence["samples"]) == counts[f"_{f.evidence['label']}"] for f in found)
+    assert all(f.where.samples for f in found)
 
 
 @pytest.mark.parametrize("rule", [LabelOutOfRange, LabelsNotZeroBased])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,12 @@ IGNORED = -100
 
 CLASS_NAME = re.compile(r"(?:^|[^a-z])(?:labels?|class(?:es)?|cls|categor(?:y|ies))(?:[^a-z]|$)")
 """Names of columns that say that their numbers are classes, and no ratings, grades or counts."""
+
+STRAY_SAMPLES, RARE_TIMES, FAR = 5, 10, 3
+"""A stray label has fewer samples than this, the median class so many times as many; and it is so far from the others."""
+
+TAIL = 5
+"""Numbers that some samples have so many times as often as others are counts, which may run far out."""
 
 TRAIN = ("train", "training")
 NO_CLASSES = "the labels are nearly all different: values or texts, not classes"
@@ -66,13 +73,32 @@ def block_of(labels: Sequence[int]) -> Block:
     return Block(classes=classes, below=below, beyond=beyond)
 
 
+def block_in(table: ClassTable) -> Block:
+    """``block_of`` a table's labels, where a handful of samples far from all others stand apart too (7 beside 0 to 2).
+
+    Args:
+        table: with at least one whole number (``whole_numbers``).
+    """
+    block = block_of(whole_numbers(table))
+    counts = {label: sum(each.samples for each in labelled(table, (label,))) for label in block.classes}
+    usual = statistics.median(counts.values())
+    frequent = [label for label in block.classes if counts[label] >= STRAY_SAMPLES or counts[label] * RARE_TIMES > usual]
+    tails_off = max(map(counts.__getitem__, frequent), default=0) > TAIL * min(map(counts.__getitem__, frequent), default=0)
+    if len(frequent) < 2 or not _is_dense(frequent) or (tails_off and not are_classes(table)):
+        return block
+    below = tuple(label for label in block.classes if label <= frequent[0] - FAR)
+    beyond = tuple(label for label in block.classes if label >= frequent[-1] + FAR)
+    classes = tuple(label for label in block.classes if label not in {*below, *beyond})
+    return Block(classes=classes, below=(*block.below, *below), beyond=(*beyond, *block.beyond))
+
+
 def training_counts(table: ClassTable) -> list[tuple[str, int]]:
     """(class, samples) in the split that is trained on, or in all where there is none; stray labels left out."""
     split = train_split(table)
     labels = whole_numbers(table)
     stray: set[str] = set()
     if labels:
-        block = block_of(labels)
+        block = block_in(table)
         stray = {each.label for each in labelled(table, (*block.below, *block.beyond, IGNORED))}
     return [
         (each.label, each.samples if split is None else each.splits.get(split, 0))

@@ -9,16 +9,16 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan import ClassTable
 from dltool.core.measurements import DataFacts, Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.data.classes import NO_CLASSES, block_of, labelled, whole_numbers
-from dltool.rules.data.flawed import members
+from dltool.rules.data.classes import NO_CLASSES, block_in, labelled, whole_numbers
+from dltool.rules.data.flawed import EXAMPLES, members
 
 
 class LabelOutOfRange(Rule):
     """A label names a class that the model has no output for.
 
     What it measures: integer labels of every split against the number of outputs, 0 to K - 1. A scan that knows of no
-    model takes the labels' own word for it: a single negative number under classes from 0 or 1, or a single one far
-    beyond them, is a warning.
+    model takes the labels' own word for it: a single negative number under classes from 0 or 1, a single one far
+    beyond them, or fewer than five samples three numbers or more away from all classes (7 beside 0 to 2), is a warning.
 
     Why it is bad: cross-entropy indexes its scores by the label: on the CPU it stops with an IndexError, on a GPU
     with an assertion that says nothing of labels.
@@ -71,14 +71,19 @@ class LabelOutOfRange(Rule):
             who = "the model" if table.head is None else f"the model's head ({table.head})"
             told, severity = f"of 0 to {table.outputs - 1} that {who} has outputs for", Severity.ERROR
         else:
-            block = block_of(labels)
+            block = block_in(table)
             odd = (*block.below, *block.beyond)
             told, severity = f"of the others, {block.classes[0]} to {block.classes[-1]}", Severity.WARNING
         return [
             self.finding(
                 f"{each.samples:,} samples have the label {each.label}, outside the range {told}",
                 severity=severity,
-                where=Where(phase="input", module=table.head, key=f"label {each.label}"),
+                where=Where(
+                    phase="input",
+                    module=table.head,
+                    samples=tuple(sample.row for sample in each.examples[:EXAMPLES] if sample.row is not None) or None,
+                    key=f"label {each.label}",
+                ),
                 evidence={
                     "label": int(float(each.label)),
                     "count": each.samples,

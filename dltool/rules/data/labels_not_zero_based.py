@@ -9,7 +9,7 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan import ClassTable
 from dltool.core.measurements import DataFacts, Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.data.classes import NO_CLASSES, are_classes, block_of, whole_numbers
+from dltool.rules.data.classes import NO_CLASSES, are_classes, block_in, whole_numbers
 
 
 class LabelsNotZeroBased(Rule):
@@ -60,7 +60,7 @@ class LabelsNotZeroBased(Rule):
         if not labels:
             return Skip(NO_CLASSES if table.nearly_all_differ else "the labels are names, not numbers of classes")
         known = table.outputs
-        block = block_of(labels)
+        block = block_in(table)
         low, high = block.classes[0], block.classes[-1]
         if low != 1 or high < 2 or (block.gaps if known is None else high != known):
             return ()

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import ClassTable, ScanFlaws
+from dltool.core.measured.scan import ClassTable, FlawedFile, ScanFlaws
 from dltool.core.measurements import DataFacts, DataProblemRows, Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.data.flawed import members, of_files
+from dltool.rules.data.flawed import EXAMPLES, members, of_files
 from dltool.rules.data.probed import of_probe
 
 REPAIR = "repair the source or drop these rows (data.exclude)"
@@ -69,16 +69,32 @@ class NonFiniteValue(Rule):
 
     def _labels(self, measured: Measurements) -> Iterator[Finding]:
         labels = measured.get(ClassTable)
-        if labels is None or labels.column is not None:  # of a column they are told with its values
+        if labels is None or any(_tells(flawed, labels.column) for flawed in measured[ScanFlaws].files):
             return
         for odd in labels.not_numbers:
             yield self.finding(
                 f"{odd.samples:,} samples have the label {odd.label!r}, where all others are numbers",
-                where=Where(phase="input", key=f"label {odd.label}"),
-                evidence={"label": odd.label, "count": odd.samples, "samples": members(odd.examples)},
+                where=Where(
+                    phase="input",
+                    samples=tuple(each.row for each in odd.examples[:EXAMPLES] if each.row is not None) or None,
+                    key=f"label {odd.label}",
+                ),
+                evidence={
+                    "label": odd.label,
+                    "count": odd.samples,
+                    "column": labels.column,
+                    "samples": members(odd.examples),
+                },
                 limit={"non_finite_values": 0},
                 advice=(REPAIR,),
             )
+
+
+def _tells(flawed: FlawedFile, column: str | None) -> bool:
+    """Whether the odd labels of a column are told with its values."""
+    if column is None or flawed.column != column:
+        return False
+    return any(flaw.kind in {"mixed-types", "nan", "inf"} for flaw in flawed.flaws)
 
 
 def _told(group: DataProblemRows) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan import ClassTable
 from dltool.rules.base import Rule
-from dltool.rules.data.classes import absence_probability, are_classes, block_of, train_split, training_counts, whole_numbers
+from dltool.rules.data.classes import absence_probability, are_classes, block_in, train_split, training_counts, whole_numbers
 from dltool.rules.data.columns import listed
 from dltool.rules.data.flawed import members
 
@@ -20,7 +20,7 @@ def gaps(rule: Rule, table: ClassTable) -> Iterator[Finding]:
     labels = whole_numbers(table)
     if not labels:
         return
-    block = block_of(labels)
+    block = block_in(table)
     missing: tuple[int, ...] = block.gaps
     if table.outputs is not None:
         missing = tuple(sorted(set(range(table.outputs)) - set(labels)))

@@ -100,7 +100,8 @@ class Column:
     def flaws(self) -> list[Flaw]:
         """What no model takes: NaN, infinities, nothing or words where numbers should be."""
         if not self.is_numeric:
-            return []
+            unlabelled = self._flaw("missing", self.missing, "no value") if self.is_target and self.words.count else None
+            return [] if unlabelled is None else [unlabelled]
         numbers = self.numbers
         positive, negative = numbers.positive_inf, numbers.negative_inf
         found = [
@@ -157,7 +158,8 @@ class Column:
         for start in range(0, block.count, CHUNK_ROWS):
             stop = min(start + CHUNK_ROWS, block.count)
             chunk = values[start:stop]
-            if absent is None and block.kept is None:
+            is_whole = absent is None or not absent[start:stop].any()
+            if is_whole and block.kept is None:
                 self.numbers.add(chunk, block.first_row + start)
                 continue
             at = np.arange(start, stop) if absent is None else start + np.flatnonzero(~absent[start:stop])
