@@ -216,17 +216,36 @@ def test_small_folders_are_neighbours_of_each_other():
 
 
 @pytest.mark.parametrize(
-    ("odd", "severity"),
+    ("name", "odd", "severity"),
     [
-        ({"format": "png"}, Severity.WARNING),
-        ({"encoder": "other", "size": (1, 2)}, Severity.WARNING),
-        ({"encoder": "other", "mode": "L"}, Severity.INFO),
-        ({"size": (300, 224)}, Severity.INFO),
+        ("cat.61.jpg", {"encoder": "other", "size": (1, 2)}, Severity.WARNING),
+        ("cat.61.png", {"format": "png", "encoder": "other", "size": (1, 2)}, Severity.WARNING),
+        ("logo.png", {"format": "png", "encoder": "other", "size": (1, 2)}, Severity.WARNING),
+        ("logo.jpg", {"encoder": "other", "size": (1, 2)}, Severity.INFO),
+        ("cat.61.png", {"format": "png", "encoder": "other"}, Severity.INFO),
+        ("cat.61.png", {"format": "png"}, Severity.INFO),
+        ("cat.61.jpg", {"encoder": "other", "mode": "L"}, Severity.INFO),
+        ("cat.61.jpg", {"size": (300, 224)}, Severity.INFO),
     ],
 )
-def test_a_stranger_is_as_grave_as_it_is_strange(odd, severity):
-    (stranger,) = gathered([*(picture(f"{i}.jpg") for i in range(60)), picture("x.jpg", **odd)], Strangers).files
+def test_a_stranger_is_as_grave_as_it_is_strange(name, odd, severity):
+    (stranger,) = gathered([*(picture(f"cat.{i}.jpg") for i in range(60)), picture(name, **odd)], Strangers).files
     assert stranger.severity is severity
+
+
+@pytest.mark.parametrize(
+    ("usual", "own", "in_series"),
+    [
+        ("n01440764_{}.JPEG", "n01440764_10026.JPEG", True),
+        ("{:032x}.jpg", "00d41d8cd98f00b204e9800998ecf842.jpg", True),
+        ("knight-attack-{}.png", "knight.png", False),
+        ("IMG_{}.jpg", "IMG_3_copy.jpg", False),
+    ],
+)
+def test_a_name_of_the_series_of_others(usual, own, in_series):
+    others = [picture(f"a/{usual.format(i)}") for i in range(60)]
+    (stranger,) = gathered([*others, picture(f"a/{own}", encoder="other")], Strangers).files
+    assert stranger.in_series is in_series
 
 
 def test_rows_in_two_splits_are_named_where_hashes_come_in_the_order_of_rows():

@@ -162,7 +162,10 @@ class Trait:
 
 @dataclass(frozen=True, kw_only=True)
 class Stranger:
-    """A picture unlike ``neighbours`` others, of which all but ``strangers`` agree. ``folder`` is "" for the whole set."""
+    """A picture unlike ``neighbours`` others, of which all but ``strangers`` agree. ``folder`` is "" for the whole set.
+
+    ``in_series`` says that its name is one of a series that the others are of (``cat.17`` among ``cat.1`` to ``cat.90``).
+    """
 
     path: str
     file: str
@@ -170,12 +173,17 @@ class Stranger:
     neighbours: int
     strangers: int
     traits: tuple[Trait, ...]
+    in_series: bool = False
 
     @property
     def severity(self) -> Severity:
-        """A warning for another format, or encoder and size both; one of them alone is an edited or a rotated picture."""
+        """A warning where encoder and size both differ, and the format too or the name belongs to a series.
+
+        Any one of them is an edited or a rotated picture; a name of its own is that of a file that was added, not replaced.
+        """
         names = {trait.name for trait in self.traits}
-        return Severity.WARNING if "format" in names or {"encoder", "size"} <= names else Severity.INFO
+        likely = {"encoder", "size"} <= names and (self.in_series or "format" in names)
+        return Severity.WARNING if likely else Severity.INFO
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,9 @@ class FormatMismatch(Rule):
 
     What it measures: the first bytes of every file against its suffix (an error: some loaders choose the decoder by
     it); and, where all other pictures of a folder agree in format, encoder, mode or size, the few that do not: at least
-    50 that agree, at most 3 that do not. Another format is a warning, and so are encoder and size together; one of the
-    others alone is worth knowing.
+    50 that agree, at most 3 that do not. A warning where encoder and size both differ, and the format as well or else
+    the name belongs to the series of the others' names (a file that was replaced keeps its name). Anything less is worth
+    knowing: a single JPEG among PNGs, by its own suffix, is most likely meant to be there.
 
     Why it is bad: a placeholder that a web server sent in place of a picture looks like this, and loads without
     complaint. TensorFlow and many input pipelines decode by suffix and stop.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -19,6 +21,9 @@ MOST_STRANGERS = 3
 """Files of one folder that may differ: more are a habit of whoever collected it, and no accident."""
 
 TRAITS: tuple[Literal["format", "encoder", "mode", "size"], ...] = ("format", "encoder", "mode", "size")
+
+NUMBERED = re.compile(r"[^\W_]*\d[^\W_]*")
+"""A part of a name with a digit in it: a number, a date, a hash."""
 
 Positions = NDArray[np.int64]
 
@@ -63,6 +68,7 @@ def _strangers_among(roster: Roster, folder: str, members: Positions) -> Iterato
             own = int(roster.column(trait)[position])
             told = Trait(name=trait, own=_told(roster, trait, own), usual=_told(roster, trait, int(values[usual])))
             differing.setdefault(position, []).append(told)
+    series = Counter(_series(roster, position) for position in members.tolist()) if differing else Counter()
     for position, traits in differing.items():
         if not roster.suspected[position]:
             yield (
@@ -74,8 +80,15 @@ def _strangers_among(roster: Roster, folder: str, members: Positions) -> Iterato
                     neighbours=len(members) - len(differing),
                     strangers=len(differing),
                     traits=tuple(traits),
+                    in_series=series[_series(roster, position)] > UNIFORM,
                 ),
             )
+
+
+def _series(roster: Roster, position: int) -> str:
+    """What names of one series have in common: all but numbers and the suffix, which tells how a file was saved."""
+    file = roster.name(position).rpartition("/")[2]
+    return NUMBERED.sub("#", file.rpartition(".")[0] or file)
 
 
 def _told(roster: Roster, trait: str, code: int) -> str:
