@@ -291,3 +291,35 @@ def test_shards_share_the_files_out(tmp_path, count):
 def test_parts_that_are_none(text):
     with pytest.raises(UserError, match="is no part of a whole"):
         ShardChoice.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["train.csv", "test.csv", "val.csv"], {"train.csv": "train", "test.csv": "test", "val.csv": "val"}),
+        (["X_train.npy", "X_test.npy"], {"X_train.npy": "train", "X_test.npy": "test"}),
+        (["train-00-of-02.parquet", "validation.parquet"], {"train-00-of-02.parquet": "train", "validation.parquet": "val"}),
+        (["train.csv", "notes.csv", "dev.jsonl"], {"train.csv": "train", "dev.jsonl": "val"}),
+        (["test_results.csv", "other.csv"], {}),  # nobody trains on anything
+        (["train.csv", "trained.csv"], {}),
+        (["train.csv", "test.png"], {}),
+    ],
+)
+def test_tables_called_after_splits(tmp_path, names, told):
+    for name in names:
+        (tmp_path / name).write_bytes(b"a\n1\n")
+    for target in (str(tmp_path), str(tmp_path / "*")):
+        found = {item.name: item.split for item in items(open_scan_target(target)) if item.split}
+        assert found == told
+    assert all(item.split is None for name in names for item in items(open_scan_target(str(tmp_path / name))))
+
+
+def test_folders_come_before_names_of_tables(tmp_path):
+    for name in ("train/test.csv", "train/train.csv", "val/a.csv", "deep/er/train.csv", "deep/er/test.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"a\n1\n")
+    found = {item.name: item.split for item in items(open_scan_target(str(tmp_path)))}
+    assert found == {
+        "deep/er/test.csv": "test", "deep/er/train.csv": "train", "train/test.csv": "train", "train/train.csv": "train",
+        "val/a.csv": "val",
+    }  # fmt: skip

@@ -35,6 +35,7 @@ NO_CLASSES = frozenset(
     ground_truth segmentation segmentations data raw csv json xml txt npy meta metadata docs scripts src depth rgb""".split()  # noqa: SIM905
 )
 ENTRIES_TRIED = 20_000
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".npy", ".npz", ".safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,15 @@ def split_name(folder: str) -> str | None:
 def split_in_name(file: str) -> str | None:
     """The split that a shard's name tells (``imagenet-val-000003.tar``)."""
     return next((SPLITS[word] for word in re.split(r"[^a-z]+", file.lower()) if word in SPLITS), None)
+
+
+def names_tell_splits(folder: str) -> bool:
+    """Whether tables in a folder are called after splits: one of them train, and another val or test."""
+    with suppress(OSError), os.scandir(Path(folder)) as entries:
+        names = (entry.name for entry in islice(entries, ENTRIES_TRIED) if not entry.name.startswith("."))
+        found = {split_in_name(name) for name in names if name.lower().endswith(TABLES)} - {None}
+        return "train" in found and len(found) > 1
+    return False
 
 
 def layout_of(root: str) -> Layout:

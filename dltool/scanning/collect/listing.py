@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dltool.core.finding import Severity
 from dltool.scanning.collect.archive import Shard
-from dltool.scanning.collect.layout import Layout, layout_of, split_in_name, split_name
+from dltool.scanning.collect.layout import TABLES, Layout, layout_of, names_tell_splits, split_in_name, split_name
 from dltool.scanning.collect.manifest import listed as manifest_lines
 from dltool.scanning.collect.target import ScanTarget
 from dltool.scanning.collect.walk import PassedOver, Spot, Stamp, stamp_of, walk
@@ -70,6 +70,8 @@ class Listing:
     passed_within: PassedOver = field(default_factory=PassedOver)
     files: int = 0
     _next: int = 0
+    _folder: str = ""
+    _tells: bool = False
 
     def samples(self) -> Iterator[Listed]:
         """Every sample.
@@ -91,6 +93,8 @@ class Listing:
                     folder, by = inside, Told(*layout.told_by(inside.split("/")), None)
                 if spot.stamp is None or name.endswith(TARS):
                     yield from self._of(spot, by)
+                elif by.split is None and self.target.kind != "file" and name.lower().endswith(TABLES):
+                    yield from self._of(spot, by._replace(split=self._split_of(spot)))
                 else:  # nearly all files of nearly all sets
                     digest = None if self.digest_of is None else self.digest_of(name)
                     item = Item(self._next, name, spot.path, None, None, by.label, by.split, digest)
@@ -147,6 +151,16 @@ class Listing:
         if shard.flaws:
             found = Inspection(format="tar", size_bytes=0, flaws=tuple(shard.flaws))
             yield Listed(Item(self._number(), name, path), stamp, found, line)
+
+    def _split_of(self, spot: Spot) -> str | None:
+        """Of a table, where its name and its neighbours' tell."""
+        split = split_in_name(spot.name.rpartition("/")[2])
+        if split is None:
+            return None
+        folder = os.path.dirname(spot.path)  # noqa: PTH120 - paths are plain strings here
+        if folder != self._folder:
+            self._folder, self._tells = folder, names_tell_splits(folder)
+        return split if self._tells else None
 
     def _item(self, name: str, path: str, by: Told, place: tuple[int | None, int | None] = (None, None)) -> Item:
         digest = by.digest if self.digest_of is None else self.digest_of(name)
