@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from dltool.core.codec import encode
-from dltool.core.finding import Finding, Where
+from dltool.core.finding import Finding, Severity, Where
 from dltool.core.report import Report
 from dltool.core.suppression import Stale, Suppressed, Suppression, settled
 
@@ -25,11 +25,12 @@ ANY_TARGET = ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Findings with one fingerprint: how many, and in words what they are."""
+    """Findings with one fingerprint: how many, how grave the gravest, and in words what they are."""
 
     fingerprint: str
     rule: str
     name: str
+    severity: Severity
     where: str
     count: int
 
@@ -78,16 +79,10 @@ class Baseline:
 
 def known_of(findings: Iterable[Finding]) -> tuple[Known, ...]:
     """Findings as a baseline keeps them, sorted by rule and place."""
-    first: dict[str, Finding] = {}
-    counts: Counter[str] = Counter()
+    groups: dict[str, list[Finding]] = {}
     for finding in findings:
-        first.setdefault(finding.fingerprint, finding)
-        counts[finding.fingerprint] += 1
-    known = [
-        Known(fingerprint=mark, rule=one.rule, name=one.name, where=_place(one.where), count=counts[mark])
-        for mark, one in first.items()
-    ]
-    return tuple(sorted(known, key=lambda each: (each.rule, each.where, each.fingerprint)))
+        groups.setdefault(finding.fingerprint, []).append(finding)
+    return tuple(sorted((_known(mark, group) for mark, group in groups.items()), key=_order))
 
 
 def held_against(report: Report, baseline: Baseline, targets: Sequence[str]) -> Report:
@@ -141,9 +136,7 @@ def recorded(report: Report, baseline: Baseline, targets: Sequence[str]) -> Base
     known = [each.finding for each in report.suppressed if each.suppression.by == "baseline"]
     fresh = known_of((*report.findings, *known))
     marks = {each.fingerprint for each in fresh}
-    findings = sorted(
-        (*fresh, *(e for e in kept if e.fingerprint not in marks)), key=lambda e: (e.rule, e.where, e.fingerprint)
-    )
+    findings = sorted((*fresh, *(each for each in kept if each.fingerprint not in marks)), key=_order)
     target = targets[0] if before is None else before.target
     return baseline.with_section(Section(command=report.command, target=target, findings=tuple(findings)))
 
@@ -160,6 +153,22 @@ def _judged(report: Report) -> set[str]:
 
 def _all(report: Report) -> list[Finding]:
     return [*report.findings, *(each.finding for each in report.suppressed)]
+
+
+def _known(fingerprint: str, group: Sequence[Finding]) -> Known:
+    worst = max(group, key=lambda finding: finding.severity.rank)
+    return Known(
+        fingerprint=fingerprint,
+        rule=worst.rule,
+        name=worst.name,
+        severity=worst.severity,
+        where=_place(worst.where),
+        count=len(group),
+    )
+
+
+def _order(known: Known) -> tuple[str, str, str]:
+    return known.rule, known.where, known.fingerprint
 
 
 def _place(where: Where) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from dltool.core.baseline import ANY_TARGET, KIND, SCHEMA_VERSION, Baseline, Known, Section, as_baseline, moved
 from dltool.core.errors import Location, OutputError, Problem, UserError
+from dltool.core.finding import Severity
 from dltool.core.report import Report
 
-TEXTS = ("fingerprint", "rule", "name", "where")
+TEXTS = ("fingerprint", "rule", "name", "severity", "where")
 MAKE_ONE = "a file that --write-baseline made, or a JSON report"
 
 
@@ -155,7 +156,13 @@ def _findings(listed: Iterable[Any], at: Location, key: str, problems: list[Prob
         entry = item if isinstance(item, dict) else {}
         texts = {name: entry[name] for name in TEXTS if isinstance(entry.get(name), str)}
         count = entry.get("count")
-        if len(texts) < len(TEXTS) or isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        if (
+            len(texts) < len(TEXTS)
+            or texts["severity"] not in set(Severity)
+            or isinstance(count, bool)
+            or not isinstance(count, int)
+            or count < 1
+        ):
             said = f"has to have {', '.join(TEXTS)}, and a count from 1"
             problems.append(Problem(message=said, location=at, key=f"{key}.{index}"))
         elif entry["fingerprint"] in seen:
@@ -166,7 +173,7 @@ def _findings(listed: Iterable[Any], at: Location, key: str, problems: list[Prob
             )
         else:
             seen.add(entry["fingerprint"])
-            yield Known(**texts, count=count)
+            yield Known(**texts | {"severity": Severity(texts["severity"])}, count=count)
 
 
 def _refused(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from dltool.core.finding import Check, Finding
+from dltool.core.finding import Check, Finding, Where
 
 Means = Literal["command-line", "spec", "comment", "baseline"]
 
@@ -36,7 +36,7 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stale:
-    """An order that nothing was found for: ``rule`` as it is named there, ``count`` findings, and what is to be said of it.
+    """An order that nothing was found for: ``rule`` as it is named there, what is to be said of it, and ``count`` findings.
 
     Only rules that were judged are told of: one that was skipped might have found something.
     """
@@ -45,6 +45,28 @@ class Stale:
     suppression: Suppression
     message: str
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A comment ``# dltool: ignore[...]``: the rules it names (by id, name or family), and the lines it holds for.
+
+    ``keys`` are those of the spec that begin on these lines; it holds for all that lies below them, too.
+    """
+
+    rules: tuple[str, ...]
+    suppression: Suppression
+    first_line: int
+    last_line: int
+    keys: frozenset[str] = frozenset()
+
+    def covers(self, where: Where) -> bool:
+        """Whether a finding at that place lies within."""
+        same_file = where.file is not None and where.file == self.suppression.file
+        if same_file and where.line is not None and self.first_line <= where.line <= self.last_line:
+            return True
+        of_spec = where.file is None or where.file.endswith((".yaml", ".yml"))  # else a key is the name of a sample
+        return of_spec and where.key is not None and any(f"{where.key}.".startswith(f"{key}.") for key in self.keys)
 
 
 def settled(checks: Iterable[Check], findings: Sequence[Finding], suppressed: Sequence[Suppressed]) -> tuple[Check, ...]:

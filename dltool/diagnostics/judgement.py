@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from dltool.core.codec import encode
+from dltool.core.errors import Location
 from dltool.core.finding import Finding
 from dltool.core.measurements import Measurements, Optimisation, Task
 from dltool.core.report import Report, RunInfo
 from dltool.core.version import VERSION
+from dltool.diagnostics.ignored_lines import PYTHON, orders_to_ignore, without_ignored_lines
 from dltool.rules.batch_size import batch_size_advice
 from dltool.rules.fit_verdict import FitVerdict
-from dltool.rules.select import concluded, judge
+from dltool.rules.select import Judged, concluded, judge_all
 from dltool.training.experiment import Experiment
-
-IGNORED_HERE = "ignored on the command line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,37 @@ def judge_run(
         UserError: a selector, an ignored rule or a threshold that does not exist.
     """
     experiment = run.experiment
-    ignored = dict(experiment.ignored_rules) | dict.fromkeys(run.ignore, IGNORED_HERE)
     thresholds = experiment.rule_thresholds
-    findings, checks = judge(measured, select=run.select, ignore=ignored, thresholds=thresholds)
+    asked = judge_all(
+        measured, select=run.select, ignore=orders_to_ignore(experiment.ignored_rules, run.ignore), thresholds=thresholds
+    )
+    judged = without_ignored_lines(_all_placed(asked, experiment), experiment.orders, _code_of(experiment))
     fit = _fit(measured, thresholds, reason_not_run) if run.command == "train" else {}
     return Report(
         command=run.command,
         target=experiment.target,
         run=_signature(run, measured, interrupted=interrupted),
         tool_version=VERSION,
-        findings=tuple(located(findings, experiment)),
-        checks=tuple(checks),
+        findings=judged.findings,
+        checks=judged.checks,
         measurements={**fit, **measured.to_dict()},
+        suppressed=judged.suppressed,
+        stale=judged.stale,
     )
+
+
+def _all_placed(judged: Judged, experiment: Experiment) -> Judged:
+    """Findings and those that are ignored, with their places in the spec."""
+    ignored = [each.finding for each in judged.suppressed]
+    placed = located([*judged.findings, *ignored], experiment)
+    counting, others = placed[: len(judged.findings)], placed[len(judged.findings) :]
+    suppressed = tuple(replace(each, finding=f) for each, f in zip(judged.suppressed, others, strict=True))
+    return replace(judged, findings=tuple(counting), suppressed=suppressed)
+
+
+def _code_of(experiment: Experiment) -> list[str]:
+    file = experiment.target.rpartition(":")[0]
+    return [file] if file.endswith(PYTHON) else []
 
 
 def located(findings: Sequence[Finding], experiment: Experiment) -> list[Finding]:
@@ -73,7 +91,15 @@ def _placed(finding: Finding, experiment: Experiment) -> Finding:
             key, location = experiment.sources[name]
             file, line = (None, None) if location is None else (location.file, location.line)
             return replace(finding, where=replace(where, key=key, file=where.file or file, line=where.line or line))
-    return finding
+    written = None if where.key is None or where.file is not None else _written_at(where.key, experiment.key_lines)
+    return finding if written is None else replace(finding, where=replace(where, file=written.file, line=written.line))
+
+
+def _written_at(key: str, lines: Mapping[str, Location]) -> Location | None:
+    """Where a key stands, or the nearest thing around it when it was not written itself."""
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return lines.get(key)
 
 
 def _signature(run: Judgement, measured: Measurements, *, interrupted: bool) -> RunInfo:

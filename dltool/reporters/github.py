@@ -11,12 +11,16 @@ from dltool.core.report import Report
 from dltool.reporters.outcome import counted, findings_told, rules_passed
 from dltool.reporters.place import Ground, file_of, line_of
 from dltool.reporters.prose import causes_of, reasons
+from dltool.reporters.set_aside import lines_told
 from dltool.reporters.visible import shortened, visible
 
 COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 SHOWN_OF_A_KIND = 10
 """GitHub shows that many errors, warnings and notices of a step, and drops others (docs.github.com, "Workflow commands")."""
+
+LINES_ASIDE = 100
+"""Of what is known, ignored or ignored in vain: it goes into the log alone."""
 
 LONGEST = 4000
 """The runner cuts messages at 4,096 characters (actions/runner, ExecutionContext)."""
@@ -72,5 +76,6 @@ def _told(report: Report, found: Counter[Severity]) -> Iterator[str]:
     # The runner obeys its older commands, ##[name], wherever they stand in a line of text.
     what = visible(f"dltool {report.command} {report.target}").replace("##[", "#\\x23[")
     yield f"{what}: {interrupted}{findings_told(report)}; {rules_passed(report, skipped=True)}"
+    yield from (visible(line).replace("##[", "#\\x23[") for line in lines_told(report)[:LINES_ASIDE])
     if left_out:
         yield f"not annotated, as GitHub shows {SHOWN_OF_A_KIND} of a kind: {', '.join(left_out)}; --format json has all"

@@ -9,6 +9,7 @@ from dltool.core.finding import Check, Finding, Severity
 from dltool.core.report import Report
 from dltool.reporters.place import Ground, file_of, line_of
 from dltool.reporters.prose import causes_of, paragraph
+from dltool.reporters.set_aside import groups_of, stale_told
 from dltool.reporters.visible import visible
 from dltool.rules.catalogue import RULES
 
@@ -25,11 +26,16 @@ class JunitReporter:
     def render(self, report: Report) -> str:
         """The XML document."""
         causes = causes_of(report)
+        aside: dict[str, list[str]] = {}
+        for group in groups_of(report):
+            aside.setdefault(group.findings[0].rule, []).append(visible(f"{group.word}: {group.told()}"))
         by_rule: dict[str, list[Finding]] = {}
         for finding in report.findings:
             by_rule.setdefault(finding.rule, []).append(finding)
         checks = [*report.checks, *_unasked(report, by_rule)]
-        cases = [self._case(check, by_rule.get(check.rule, []), report, causes) for check in checks]
+        cases = [
+            self._case(check, by_rule.get(check.rule, []), report, causes, aside.get(check.rule, [])) for check in checks
+        ]
         if report.run.interrupted:
             cases.append(_interruption(report))
         counts = {
@@ -42,21 +48,31 @@ class JunitReporter:
         root = ET.Element("testsuites", {"name": "dltool", **counts})
         suite = ET.SubElement(root, "testsuite", {"name": visible(f"dltool {report.command} {report.target}"), **counts})
         suite.extend(cases)
+        stale = "\n".join(visible(told) for told in stale_told(report))
+        if stale:
+            ET.SubElement(suite, "system-out").text = stale
         ET.indent(root)
         return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
-    def _case(self, check: Check, found: Sequence[Finding], report: Report, causes: Mapping[str, Finding]) -> ET.Element:
+    def _case(
+        self,
+        check: Check,
+        found: Sequence[Finding],
+        report: Report,
+        causes: Mapping[str, Finding],
+        aside: Sequence[str],
+    ) -> ET.Element:
         case = ET.Element("testcase", self._attributes(check, found, report))
-        body = "\n".join(paragraph(finding, causes) for finding in found)
+        body = "\n".join([*(paragraph(finding, causes) for finding in found), *aside])
         worst = max((finding.severity for finding in found), key=lambda severity: severity.rank, default=None)
         if worst is not None and self.fail_from is not None and worst.rank >= self.fail_from.rank:
             more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
             attributes = {"message": f"{visible(found[0].message)}{more}", "type": worst.value}
             ET.SubElement(case, "failure", attributes).text = body
-        elif found:
-            ET.SubElement(case, "system-out").text = body
-        elif check.outcome == "skipped":
+        elif check.outcome == "skipped" and not found:
             ET.SubElement(case, "skipped", {"message": visible(check.reason or "")})
+        elif body:
+            ET.SubElement(case, "system-out").text = body
         return case
 
     def _attributes(self, check: Check, found: Sequence[Finding], report: Report) -> dict[str, str]:

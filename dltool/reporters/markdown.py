@@ -11,6 +11,7 @@ from dltool.reporters.markdown_text import code, prose
 from dltool.reporters.outcome import findings_told, nothing_judged, rules_passed
 from dltool.reporters.place import Ground, shown_line
 from dltool.reporters.prose import causes_of, numbers_of, place_of, reasons
+from dltool.reporters.set_aside import lines_told
 from dltool.reporters.visible import shortened
 
 COMMENT_BYTES = 65_000
@@ -18,6 +19,7 @@ COMMENT_BYTES = 65_000
 
 MOST_ROWS = 100
 MOST_DETAILS = 20
+MOST_ASIDE = 100
 ROW_LENGTH = 300
 DETAIL_LENGTH = 1_000
 MOST_NAMES = 6
@@ -54,9 +56,12 @@ class MarkdownReporter:
         room -= _size(rows)
         details = _fitting(_details(report), MOST_DETAILS, room * 2 // 3)
         room -= _size(details)
+        aside = _fitting(_aside(report), MOST_ASIDE, room * 2 // 3)
+        room -= _size(aside)
         skipped = _fitting(_skipped(report), len(report.checks), room)
         rows += _left_out(report, shown=max(0, len(rows) - 1))
-        page += [*rows, *_folded("Details", details), *end[:2], *_folded("Skipped rules", skipped)]
+        page += [*rows, *_folded("Details", details), *end[:2]]
+        page += [*_folded("Known and ignored", aside), *_folded("Skipped rules", skipped)]
         return "\n".join(page).rstrip() + "\n"
 
     def _rows(self, report: Report) -> Iterator[str]:
@@ -114,6 +119,10 @@ def _facts(finding: Finding, causes: Mapping[str, Finding]) -> Iterator[tuple[st
         yield "where", shortened(where, DETAIL_LENGTH)
     for label, text in (*reasons(finding, causes), *numbers_of(finding)):
         yield label, shortened(text, DETAIL_LENGTH)
+
+
+def _aside(report: Report) -> Iterator[str]:
+    return (f"- {prose(shortened(line, DETAIL_LENGTH))}" for line in lines_told(report))
 
 
 def _skipped(report: Report) -> Iterator[str]:

@@ -7,18 +7,24 @@ from collections import Counter
 from dltool.core.finding import Severity
 from dltool.core.report import Report
 from dltool.reporters.numbers import plural
+from dltool.reporters.set_aside import set_aside_told
 
 
-def counted(severity: Severity, number: int) -> str:
-    """``2 errors``, ``1 warning``, ``3 info``."""
-    return f"{number:,} info" if severity is Severity.INFO else plural(number, severity)
+def counted(severity: Severity, number: int, *, new: bool = False) -> str:
+    """``2 errors``, ``1 warning``, ``3 info``; ``new`` says that others are known."""
+    kind = f"{'new ' if new else ''}{severity}"
+    return f"{number:,} {kind}" if severity is Severity.INFO else plural(number, kind)
 
 
 def findings_told(report: Report) -> str:
     """``1 error, 2 warnings``; without findings, whether anything was judged at all."""
     found = Counter(finding.severity for finding in report.findings)
-    told = [counted(severity, found[severity]) for severity in reversed(Severity) if found[severity]]
-    return ", ".join(told) or ("nothing was judged" if nothing_judged(report) else "no findings")
+    new = report.baseline is not None
+    told = [counted(severity, found[severity], new=new) for severity in reversed(Severity) if found[severity]]
+    if not told:
+        told = ["nothing was judged" if nothing_judged(report) else f"no {'new ' if new else ''}findings"]
+    aside = set_aside_told(report)
+    return ", ".join([*told, *([aside] if aside else [])])
 
 
 def nothing_judged(report: Report) -> bool:

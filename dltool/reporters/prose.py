@@ -14,8 +14,9 @@ from dltool.reporters.visible import visible
 
 
 def causes_of(report: Report) -> dict[str, Finding]:
-    """Findings by fingerprint, to look up ``caused_by``."""
-    return {finding.fingerprint: finding for finding in report.findings}
+    """Findings by fingerprint, to look up ``caused_by``: a known cause explains a new symptom."""
+    aside = {each.finding.fingerprint: each.finding for each in report.suppressed}
+    return aside | {finding.fingerprint: finding for finding in report.findings}
 
 
 def reasons(finding: Finding, causes: Mapping[str, Finding]) -> Iterator[tuple[str, str]]:

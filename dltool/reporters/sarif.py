@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from dltool.core import codec
 from dltool.core.finding import Finding
 from dltool.core.report import Report
+from dltool.core.suppression import Suppression
 from dltool.reporters.place import Ground, file_of, line_of
 from dltool.reporters.prose import causes_of, reasons
 from dltool.reporters.sarif_rules import LEVELS, descriptors
+from dltool.reporters.set_aside import stale_told
 from dltool.reporters.visible import visible, well_formed
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -40,7 +43,7 @@ class SarifReporter:
             "automationDetails": {"id": self._category(report)},
             "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository."}}},
             "invocations": [self._invocation(report, indices)],
-            "results": [self._result(f, report, indices, causes) for f in report.findings[:MOST_RESULTS]],
+            "results": list(islice(self._results(report, indices, causes), MOST_RESULTS)),
             "properties": {"command": report.command, "target": report.target, "run": codec.encode(report.run)},
         }
         log = well_formed({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
@@ -68,6 +71,27 @@ class SarifReporter:
             "toolExecutionNotifications": [*_warnings(report), *skipped],
         }
 
+    def _results(
+        self, report: Report, indices: Mapping[str, int], causes: Mapping[str, Finding]
+    ) -> Iterator[dict[str, Any]]:
+        """New findings first, then what is set aside: known ones by their state (§3.27.24), ignored ones suppressed."""
+        new = {} if report.baseline is None else {"baselineState": "new"}
+        for finding in report.findings:
+            yield self._result(finding, report, indices, causes) | new
+        for each in report.suppressed:
+            result = self._result(each.finding, report, indices, causes)
+            if each.suppression.by == "baseline":
+                yield result | {"baselineState": "unchanged"}
+            else:
+                yield result | new | {"suppressions": [self._suppression(each.suppression)]}
+
+    def _suppression(self, order: Suppression) -> dict[str, Any]:
+        """§3.35: a comment or an entry of the spec is in the source, an option of the command line is not."""
+        written = {"kind": "external" if order.file is None else "inSource"}
+        reason = {} if order.reason is None else {"justification": visible(order.reason)}
+        place = {} if order.file is None else {"location": {"physicalLocation": self._physical(order.file, order.line)}}
+        return {**written, **reason, **place}
+
     def _result(
         self, finding: Finding, report: Report, indices: Mapping[str, int], causes: Mapping[str, Finding]
     ) -> dict[str, Any]:
@@ -87,12 +111,15 @@ class SarifReporter:
         file, line = file_of(finding, report), line_of(finding)
         location: dict[str, Any] = {}
         if file is not None:
-            uri, relative = self.ground.uri(file)
-            artifact = {"uri": uri, "uriBaseId": ROOT} if relative else {"uri": uri}
-            region = {} if line is None else {"region": {"startLine": line}}
-            location["physicalLocation"] = {"artifactLocation": artifact, **region}
+            location["physicalLocation"] = self._physical(file, line)
         logical = list(_logical(finding))
         return location | ({"logicalLocations": logical} if logical else {})
+
+    def _physical(self, file: str, line: int | None) -> dict[str, Any]:
+        uri, relative = self.ground.uri(file)
+        artifact = {"uri": uri, "uriBaseId": ROOT} if relative else {"uri": uri}
+        region = {} if line is None else {"region": {"startLine": line}}
+        return {"artifactLocation": artifact, **region}
 
 
 def _logical(finding: Finding) -> Iterator[dict[str, str]]:
@@ -112,7 +139,8 @@ def _properties(finding: Finding) -> dict[str, Any]:
 def _warnings(report: Report) -> Iterator[dict[str, Any]]:
     if report.run.interrupted:
         yield {"level": "error", "message": {"text": "The run was interrupted: this is what was known by then."}}
-    more = len(report.findings) - MOST_RESULTS
+    yield from ({"level": "note", "message": {"text": visible(told)}} for told in stale_told(report))
+    more = len(report.findings) + len(report.suppressed) - MOST_RESULTS
     if more > 0:
         yield {"level": "warning", "message": {"text": f"{more:,} more findings are left out; the JSON report has them."}}
 

@@ -15,7 +15,8 @@ LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 
 def descriptors(report: Report) -> list[dict[str, Any]]:
     """Every rule that was asked or that found something, in the order of the catalogue; those it does not have come last."""
-    found = {finding.rule: finding for finding in reversed(report.findings)}
+    aside = (each.finding for each in report.suppressed)
+    found = {finding.rule: finding for finding in reversed((*report.findings, *aside))}
     wanted = dict.fromkeys([*(check.rule for check in report.checks), *found])
     known = {rule.id: rule for rule in RULES}
     ours = [_descriptor(rule) for rule in RULES if rule.id in wanted]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dltool.core.errors import Problem, UserError, closest
 from dltool.core.finding import Check, Finding
 from dltool.core.measurements import History, Measurements
+from dltool.core.suppression import Stale, Suppressed, Suppression
 from dltool.rules.base import Rule, Skip
 from dltool.rules.catalogue import RULES
 from dltool.rules.fit_status.limits import LIMITS
@@ -22,11 +23,21 @@ EXACT = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The rules to ask, and for those that are left out on purpose the reason; limits by rule name."""
+    """The rules to ask, and by id the word that ignores one on purpose; limits by rule name."""
 
     rules: tuple[type[Rule], ...]
     ignored: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the rules say: findings that count, ranked; the outcome of every rule; what is ignored, and what in vain."""
+
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    suppressed: tuple[Suppressed, ...] = ()
+    stale: tuple[Stale, ...] = ()
 
 
 def judge(
@@ -37,33 +48,70 @@ def judge(
     thresholds: Mapping[str, Any] | None = None,
     rules: Sequence[type[Rule]] = RULES,
 ) -> tuple[list[Finding], list[Check]]:
+    """``judge_all`` for those to whom what is ignored is no matter; ``ignore`` has the reason for each."""
+    orders = {word: Suppression(by="spec", reason=reason) for word, reason in (ignore or {}).items()}
+    judged = judge_all(measured, select=select, ignore=orders, thresholds=thresholds, rules=rules)
+    return list(judged.findings), list(judged.checks)
+
+
+def judge_all(
+    measured: Measurements,
+    *,
+    select: Sequence[str] = (),
+    ignore: Mapping[str, Suppression] | None = None,
+    thresholds: Mapping[str, Any] | None = None,
+    rules: Sequence[type[Rule]] = RULES,
+) -> Judged:
     """Ask every selected rule; findings come ranked (``rules.rank``), checks in the order of the catalogue.
 
     Args:
         measured: the sections of a run; the verdict on its fit is derived from them once, for all rules.
         select: ids, family prefixes (``GRD``, ``NAN1``) or names; all rules without.
-        ignore: the same, with the reason for each; such a rule is a skipped check. The longest prefix wins, whether it
-            selects or ignores, and a tie ignores.
+        ignore: the same, with the order for each. Such a rule is asked, but its check is skipped, and what it finds is
+            suppressed. The longest prefix wins, whether it selects or ignores, and a tie ignores.
         thresholds: ``<rule>.<threshold>`` (the rule by name or id) to value.
         rules: the catalogue.
 
     Raises:
         UserError: for selectors and thresholds that mean nothing, all of them at once.
     """
-    selection = choose(select, ignore or {}, thresholds or {}, rules)
+    orders = ignore or {}
+    selection = choose(select, orders, thresholds or {}, rules)
     measured = _concluded(measured, selection.limits)
-    findings: list[Finding] = []
+    found: list[Finding] = []
     checks: list[Check] = []
     for rule in selection.rules:
-        found, check = _ask(rule, measured, selection)
-        findings.extend(found)
+        some, check = _ask(rule, measured, selection)
+        found.extend(some)
         checks.append(check)
-    return rank(findings, rules), checks
+    ranked = rank(found, rules)
+    of = {id_: orders[word] for id_, word in selection.ignored.items()}
+    return Judged(
+        findings=tuple(finding for finding in ranked if finding.rule not in of),
+        checks=tuple(_unasked(check, of[check.rule]) if check.rule in of else check for check in checks),
+        suppressed=tuple(Suppressed(finding=f, suppression=of[f.rule]) for f in ranked if f.rule in of),
+        stale=tuple(_in_vain(checks, selection.ignored, orders)),
+    )
+
+
+def _unasked(check: Check, order: Suppression) -> Check:
+    return Check(rule=check.rule, outcome="skipped", reason=order.reason or "ignored")
+
+
+def _in_vain(checks: Sequence[Check], ignored: Mapping[str, str], orders: Mapping[str, Suppression]) -> Iterator[Stale]:
+    """What a spec ignores although there is nothing: each of its rules was judged, and none found anything.
+
+    On the command line people leave rules out as a precaution, and of what could not be judged nothing is known.
+    """
+    for word, order in orders.items():
+        outcomes = {check.outcome for check in checks if ignored.get(check.rule) == word}
+        if order.by == "spec" and outcomes == {"passed"}:
+            yield Stale(rule=word, suppression=order, message="need not be ignored: it found nothing")
 
 
 def choose(
     select: Sequence[str],
-    ignore: Mapping[str, str],
+    ignore: Collection[str],
     thresholds: Mapping[str, Any],
     rules: Sequence[type[Rule]] = RULES,
 ) -> Selection:
@@ -80,18 +128,16 @@ def choose(
     ignored: dict[str, str] = {}
     for rule in rules:
         wanted = max((_specificity(word, rule) for word in select), default=0)
-        against, reason = max(((_specificity(w, rule), r) for w, r in ignore.items()), default=(-1, ""))
+        against, word = max(((_specificity(word, rule), word) for word in ignore), default=(-1, ""))
         if wanted < 0:
             continue
         chosen.append(rule)
         if against >= 0 and against >= wanted:
-            ignored[rule.id] = reason or "ignored"
+            ignored[rule.id] = word
     return Selection(rules=tuple(chosen), ignored=ignored, limits=limits)
 
 
 def _ask(rule: type[Rule], measured: Measurements, selection: Selection) -> tuple[list[Finding], Check]:
-    if rule.id in selection.ignored:
-        return [], Check(rule=rule.id, outcome="skipped", reason=selection.ignored[rule.id])
     missing = [section.key for section in rule.needs if section not in measured]
     if missing:
         return [], Check(rule=rule.id, outcome="skipped", reason=f"not measured: {', '.join(missing)}")

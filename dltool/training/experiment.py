@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dltool.core.errors import Location
 from dltool.core.measurements import DataFacts, TaskKind
+from dltool.core.suppression import Order, Suppression
 
 Nested = Any
 """A tensor, or a nested tuple, list or dict of tensors: inputs, targets and outputs."""
@@ -147,6 +148,7 @@ class Experiment:
     ``sources`` maps a module path or parameter name in the model to where the spec (or nothing, for a factory) wrote it,
     and its spec key (``model.layers.2``). ``kept_in_eval`` names modules that stay in eval mode while training (frozen
     batch norm). ``assumptions`` are sentences for the report: what the target left open and what was taken.
+    ``orders`` are the comments ``# dltool: ignore[...]`` of the spec, and ``key_lines`` is where its keys were written.
     ``whole_batches``: the model takes batches of its own size alone (a recurrent state is kept from one to the next).
     """
 
@@ -170,7 +172,9 @@ class Experiment:
     kept_in_eval: frozenset[str] = frozenset()
     assumptions: tuple[str, ...] = ()
     scaler: Any = None
-    ignored_rules: Mapping[str, str] = field(default_factory=dict)
+    ignored_rules: Mapping[str, Suppression] = field(default_factory=dict)
+    orders: tuple[Order, ...] = ()
+    key_lines: Mapping[str, Location] = field(default_factory=dict)
     rule_thresholds: Mapping[str, float] = field(default_factory=dict)
     allow_nonfinite: tuple[str, ...] = ()
     whole_batches: bool = False

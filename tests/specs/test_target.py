@@ -94,7 +94,7 @@ def test_a_spec_with_everything_given(write):
     assert experiment.optimizer.param_groups[0]["lr"] == pytest.approx(0.5 / 3)
     assert experiment.schedule.unit == "step"
     assert [metric.name for metric in experiment.metrics] == ["accuracy", "top_k"]
-    assert experiment.ignored_rules == {"dead-relu": "known"}
+    assert {name: order.reason for name, order in experiment.ignored_rules.items()} == {"dead-relu": "known"}
     assert open_target(write("a.yaml", text), overrides=["train.epochs=4"]).settings.epochs == 4
     assert open_target(write("a.yaml", text), epochs=2).settings.epochs == 2
 

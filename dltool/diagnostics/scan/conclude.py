@@ -9,29 +9,32 @@ from dataclasses import dataclass, field
 from dltool.core.measured.scan import BadSamples, ScanFacts
 from dltool.core.measurements import Measurements, Section
 from dltool.core.report import Report, RunInfo
+from dltool.core.suppression import Order, Suppression
 from dltool.core.version import VERSION
+from dltool.diagnostics.ignored_lines import orders_to_ignore, without_ignored_lines
 from dltool.diagnostics.scan.left_out import bad_samples, in_order
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
-from dltool.rules.select import judge
+from dltool.rules.select import choose, judge_all
 
 COMMAND = "scan"
-IGNORED_HERE = "ignored on the command line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
     """What the report says besides its sections.
 
-    ``lines``: in which order a manifest named the samples. ``ignored`` rules (with the reason) and ``thresholds`` are a
-    spec's own; ``torch`` is its version where it was used.
+    ``lines``: in which order a manifest named the samples. ``ignored`` rules, ``orders`` in comments and ``thresholds``
+    are a spec's own, ``files`` the user's code, which may hold such comments; ``torch`` is its version where it was used.
     """
 
     target: str
     started_s: float
     assumptions: tuple[str, ...] = ()
     lines: Mapping[str, int] | None = None
-    ignored: Mapping[str, str] = field(default_factory=dict)
+    ignored: Mapping[str, Suppression] = field(default_factory=dict)
+    orders: tuple[Order, ...] = ()
+    files: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     torch: str | None = None
@@ -44,7 +47,7 @@ def check_selection(options: ScanOptions) -> None:
     Raises:
         UserError: a selector that means nothing.
     """
-    judge(Measurements(), select=options.select, ignore=dict.fromkeys(options.ignore, IGNORED_HERE))
+    choose(options.select, options.ignore, {})
 
 
 def conclude(sections: Iterable[Section], options: ScanOptions, outlets: Outlets, about: Conclusion) -> Report:
@@ -55,10 +58,11 @@ def conclude(sections: Iterable[Section], options: ScanOptions, outlets: Outlets
     """
     gathered = list(sections)
     measured = Measurements(gathered)
-    ignored = dict(about.ignored) | dict.fromkeys(options.ignore, IGNORED_HERE)
-    findings, checks = judge(measured, select=options.select, ignore=ignored, thresholds=about.thresholds)
-    bad = in_order(bad_samples(findings), about.lines)
-    outlets.write(findings, bad)
+    ignored = orders_to_ignore(about.ignored, options.ignore)
+    asked = judge_all(measured, select=options.select, ignore=ignored, thresholds=about.thresholds)
+    judged = without_ignored_lines(asked, about.orders, about.files)
+    bad = in_order(bad_samples(judged.findings), about.lines)
+    outlets.write(judged.findings, bad)
     stopped = measured[ScanFacts].stopped
     return Report(
         command=COMMAND,
@@ -74,7 +78,9 @@ def conclude(sections: Iterable[Section], options: ScanOptions, outlets: Outlets
             assumptions=about.assumptions,
         ),
         tool_version=VERSION,
-        findings=tuple(findings),
-        checks=tuple(checks),
+        findings=judged.findings,
+        checks=judged.checks,
         measurements=Measurements([*gathered, BadSamples(samples=tuple(bad))]).to_dict(),
+        suppressed=judged.suppressed,
+        stale=judged.stale,
     )

@@ -62,6 +62,7 @@ def run_code(target: str, options: ScanOptions, started_s: float) -> Report:
         target=target,
         started_s=started_s,
         assumptions=tuple(scan.assumptions),
+        files=(target.rpartition(":")[0],),
         seed=seed,
         torch=torch.__version__.split("+")[0],
     )

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from dltool.core.finding import Finding
 from dltool.reporters.place import places
+from dltool.reporters.prose import causes_of
 from dltool.reporters.table.birth import birth, event_of, proof
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
@@ -19,7 +20,7 @@ def findings(page: Page) -> Iterator[RenderableType]:
     """One block per finding; nothing where there are none (the summary says so)."""
     if not page.report.findings or page.report.command == "scan":  # of a scan there may be thousands: told by rule
         return
-    causes = {finding.fingerprint: finding for finding in page.report.findings}
+    causes = causes_of(page.report)
     yield heading("Findings", page.width, page.sign, "most probable root cause first")
     for finding in page.report.findings:
         yield _title(finding, page)

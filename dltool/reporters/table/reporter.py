@@ -25,6 +25,7 @@ from dltool.reporters.table.scan_left_out import scan_left_out
 from dltool.reporters.table.scan_likeness import scan_likeness
 from dltool.reporters.table.scan_probe import scan_probe
 from dltool.reporters.table.scan_values import scan_classes, scan_features, scan_labels
+from dltool.reporters.table.set_aside import in_vain, set_aside
 from dltool.reporters.table.start import histograms, start
 from dltool.reporters.table.style import signs
 from dltool.reporters.table.training import training
@@ -63,7 +64,17 @@ MEASURED: tuple[Part, ...] = (
 """What was measured, before what is made of it."""
 
 PARTS: dict[Detail, tuple[Part, ...]] = {
-    Detail.QUIET: (findings, scan_findings, one_line, rate_answer, candidates_answer, coordinate_answer, verdict, summary),
+    Detail.QUIET: (
+        findings,
+        scan_findings,
+        one_line,
+        rate_answer,
+        candidates_answer,
+        coordinate_answer,
+        verdict,
+        in_vain,
+        summary,
+    ),
     Detail.NORMAL: (
         header,
         *MEASURED,
@@ -74,6 +85,8 @@ PARTS: dict[Detail, tuple[Part, ...]] = {
         candidates_answer,
         coordinate_answer,
         verdict,
+        set_aside,
+        in_vain,
         summary,
     ),
     Detail.VERBOSE: (
@@ -87,6 +100,8 @@ PARTS: dict[Detail, tuple[Part, ...]] = {
         candidates_answer,
         coordinate_answer,
         verdict,
+        set_aside,
+        in_vain,
         summary,
     ),
 }

@@ -11,6 +11,7 @@ from rich.text import Text
 from dltool.core.finding import Finding
 from dltool.core.measured.scan import ImageSet, SamplesScanned, ScanFacts, ScannedFormats
 from dltool.reporters.numbers import count, percent, plural, significant, size
+from dltool.reporters.prose import causes_of
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
 
@@ -116,7 +117,7 @@ def _rows(found: Sequence[Finding], page: Page) -> Iterator[tuple[str, Text]]:
     if len(found) > len(shown):
         yield "", said(f"and {plural(len(found) - len(shown), 'other')}, all with --verbose or --format json", QUIET_STYLE)
     causes = dict.fromkeys(finding.caused_by for finding in found if finding.caused_by is not None)
-    names = {each.fingerprint: each for each in page.report.findings}
+    names = causes_of(page.report)
     for cause in (names[each] for each in causes if each in names):
         yield "because of", said(f"{cause.name} ({cause.rule})", SEVERITY_STYLE[cause.severity])
         break

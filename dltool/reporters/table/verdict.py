@@ -11,6 +11,7 @@ from rich.text import Text
 
 from dltool.core.finding import Severity
 from dltool.reporters.outcome import counted, nothing_judged, rules_passed
+from dltool.reporters.set_aside import set_aside_told
 from dltool.reporters.table.findings import numbers
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import GOOD_STYLE, QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
@@ -66,12 +67,16 @@ def summary(page: Page) -> Iterator[RenderableType]:
     line = Text()
     for severity in reversed(Severity):
         if found[severity]:
-            text = counted(severity, found[severity])
+            text = counted(severity, found[severity], new=page.report.baseline is not None)
             line.append(f"{page.sign.of(severity)} {text}", SEVERITY_STYLE[severity]).append("  ")
     if not found and nothing_judged(page.report):
         line.append("nothing was judged", SEVERITY_STYLE[Severity.WARNING]).append("  ")
     elif not found:
-        line.append(f"{page.sign.good} no findings", GOOD_STYLE).append("  ")
+        new = "" if page.report.baseline is None else "new "
+        line.append(f"{page.sign.good} no {new}findings", GOOD_STYLE).append("  ")
+    aside = set_aside_told(page.report)
+    if aside:
+        line.append(aside, QUIET_STYLE).append("  ")
     if page.report.checks:
         line.append(rules_passed(page.report, skipped=page.verbose), QUIET_STYLE)
     yield line

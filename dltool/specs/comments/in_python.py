@@ -68,4 +68,4 @@ def _named(problem: Problem) -> str:
 def _told(problem: Problem) -> str:
     meant = f"; did you mean {problem.suggestion!r}?" if problem.suggestion else ""
     expected = f"; expected {problem.expected}" if problem.expected and not meant else ""
-    return f"{problem.message}{expected}{meant}"
+    return f"in a comment: {problem.message}{expected}{meant}"
