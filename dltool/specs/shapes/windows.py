@@ -67,7 +67,7 @@ def pooled(layer: Any, incoming: Incoming, dims: int) -> Sizes:
     stride = kernel if layer.stride is None else spread(layer.stride, dims)
     padding, dilation = spread(layer.padding, dims), spread(getattr(layer, "dilation", 1), dims)
     reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
-    if any(pad > (far + 1) // 2 for pad, far in zip(padding, reach, strict=True)):
+    if any(pad > width // 2 for pad, width in zip(padding, kernel, strict=True)):
         raise MisfitError(
             "padding should be at most half of the window", value=layer.padding, expected=f"half of {shape_text(kernel)}"
         )
@@ -78,7 +78,8 @@ def pooled(layer: Any, incoming: Incoming, dims: int) -> Sizes:
         if layer.ceil_mode and (place - 1) * step >= size + pad:  # no window begins in the padding at the end
             place -= 1
         places.append(place)
-    if min(places) < 1:
+    whole = layer.kind != "avg_pool3d" or all(w <= size for w, size in zip(kernel, incoming.shape[1:], strict=True))
+    if min(places) < 1 or not whole:  # which alone wants its window to fit in without padding
         raise nothing_left(layer.kind, incoming)
     return (incoming.shape[0], *places)
 
