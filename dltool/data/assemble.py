@@ -15,7 +15,7 @@ from torch import Tensor
 from dltool.core.errors import DataError, Problem
 from dltool.data.augment import Augmentation, check_augmentation
 from dltool.data.batches import Batches, Samples
-from dltool.data.dataset import DataBundle, Labels, Table
+from dltool.data.dataset import DataBundle, Labels
 from dltool.data.facts import Survey, describe, non_finite_targets, survey_inputs
 from dltool.data.image_files import ImageFiles
 from dltool.data.inputs import Inputs, prepare_inputs
@@ -23,6 +23,7 @@ from dltool.data.layout import Layout
 from dltool.data.padding import Padding
 from dltool.data.split import split_samples
 from dltool.data.subset import exclude, keep_classes, limit, read_exclusions
+from dltool.data.table import Table
 from dltool.data.target_statistics import class_counts, normalize_targets, target_statistics
 from dltool.data.targets import Encoded, Wanted, encode_targets
 from dltool.data.transforms import Normalize, Normalizer, fit_normalizer

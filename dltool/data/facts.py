@@ -12,10 +12,11 @@ from torch import Tensor
 
 from dltool.core.errors import DataError, Problem
 from dltool.core.measurements import DataFacts, DataProblemRows
-from dltool.data.dataset import Array, DataBundle, Labels, Table
+from dltool.data.dataset import DataBundle, Labels
 from dltool.data.image_files import ImageFiles
 from dltool.data.layout import Layout
 from dltool.data.moments import Moments
+from dltool.data.table import Array, Table
 from dltool.data.targets import flatten
 from dltool.data.transforms import Normalizer
 

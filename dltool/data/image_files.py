@@ -7,14 +7,15 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dltool.core.errors import DataError, Location, Problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CACHE_BYTES = 512 * 2**20
 """Decoded pixels kept in memory at the most, over all files of a folder."""
@@ -29,7 +30,7 @@ class PixelCache:
 
     def __init__(self, files: int, shape: tuple[int, int, int], limit_bytes: int = CACHE_BYTES) -> None:
         kept = min(files, limit_bytes // int(np.prod(shape)))
-        self.pixels = torch.empty((kept, *shape), dtype=torch.uint8)
+        self._pixels = np.empty((kept, *shape), dtype=np.uint8)
         self.filled = np.zeros(kept, dtype=bool)
         self.resized = False
 
@@ -37,10 +38,16 @@ class PixelCache:
         """Whether the file at ``index`` is there."""
         return index < len(self.filled) and bool(self.filled[index])
 
+    def pixels(self, index: int) -> Tensor:
+        """The pixels of a file that is there."""
+        import torch
+
+        return torch.from_numpy(self._pixels[index])
+
     def put(self, index: int, pixels: Tensor) -> None:
         """Keep the pixels of the file at ``index``, if it is among those that are kept."""
         if index < len(self.filled):
-            self.pixels[index] = pixels
+            self._pixels[index] = pixels.numpy()
             self.filled[index] = True
 
 
@@ -88,12 +95,14 @@ class ImageFiles:
 
     def try_read(self, positions: Sequence[int]) -> tuple[Tensor, list[Problem]]:
         """As ``read``, with zeros in place of what cannot be decoded, and why it cannot."""
+        import torch
+
         wanted = [int(self._index[position]) for position in positions]
         batch = torch.zeros((len(wanted), *self.shape), dtype=torch.uint8)
         absent = []
         for at, index in enumerate(wanted):
             if self._cache.holds(index):
-                batch[at] = self._cache.pixels[index]
+                batch[at] = self._cache.pixels(index)
             else:
                 absent.append((at, index))
         problems: list[Problem] = []
@@ -119,6 +128,7 @@ class ImageFiles:
 
 def decode(path: Path, shape: tuple[int, int, int]) -> tuple[Tensor, bool] | Problem:
     """One file as uint8 (channels, height, width), and whether it had to be resized; a Problem where decoding fails."""
+    import torch
     from PIL import Image
 
     channels, height, width = shape

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem
-from dltool.data.dataset import Array, Table, examples, to_float32
 from dltool.data.image_files import ImageFiles
 from dltool.data.layout import Layout, layout_of
 from dltool.data.padding import Padding
+from dltool.data.table import Array, Table, examples, to_float32
 
 FLOAT_BYTES = 512 * 2**20
 """Bytes (uint8) become float32 at once up to this size of the result, beyond it batch by batch."""

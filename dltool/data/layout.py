@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from dltool.data.dataset import Array
+from dltool.data.table import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Layout(Enum):
@@ -36,6 +38,8 @@ class Layout(Enum):
 
     def spread(self, vector: NDArray[np.float64], sample_dims: int) -> Tensor:
         """One number for each column, float32, in the shape that broadcasts against a batch of samples of that rank."""
+        import torch
+
         tensor = torch.from_numpy(vector.astype(np.float32))
         return tensor.reshape(-1, *[1] * (sample_dims - 1)) if self is Layout.CHANNELS else tensor
 

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from dltool.data.dataset import Array
+from dltool.data.table import Array
 
 Floats = NDArray[np.float64]
 

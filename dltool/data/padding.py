@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Padding:
 
 def pad_inputs(sequences: Sequence[Tensor], padding: Padding) -> dict[str, Tensor]:
     """``{"values": (N, T, ...), "lengths": (N,) int64}`` from N tensors (T_i, ...)."""
+    import torch
+
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     return {"values": _pad(sequences, padding.value, padding.length), "lengths": lengths}
 

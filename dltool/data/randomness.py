@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Stream(IntEnum):
@@ -22,6 +25,8 @@ class Stream(IntEnum):
 
 def torch_generator(seed: int, stream: Stream, *position: int) -> torch.Generator:
     """A torch generator that (seed, stream, position) decides alone; ``position`` is, say, an epoch and a batch."""
+    import torch
+
     digest = hashlib.sha256(repr((seed, int(stream), *position)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 

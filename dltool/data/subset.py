@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltool.core.errors import DataError, Location, Problem, closest
-from dltool.data.dataset import Table, examples, existing_file
 from dltool.data.image_files import ImageFiles
 from dltool.data.randomness import Stream, numpy_generator
+from dltool.data.table import Table, examples, existing_file
 
 
 @dataclass(frozen=True, slots=True)

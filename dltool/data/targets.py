@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dltool.core.errors import DataError, Location, Problem
 from dltool.core.measurements import TaskKind
-from dltool.data.dataset import Array, Table, examples, to_float32
+from dltool.data.table import Array, Table, examples, to_float32
 
 LARGEST = 2**62
 """Labels beyond are taken for this one: int64, with room to count."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
 
 from dltool.data.layout import Layout
 from dltool.data.moments import Floats, Moments
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Normalize = Literal["none", "standard", "minmax"]
 

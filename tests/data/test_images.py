@@ -64,7 +64,7 @@ def test_the_cache_changes_nothing_but_speed(folder, limit):
     first = files.read([4, 0, 3])
     for path in paths:
         draw(path, (77, 77, 77))
-    assert len(cache.pixels) == min(len(paths), limit // 36)
+    assert len(cache.filled) == min(len(paths), limit // 36)
     again = files.read([4, 0, 3])
     assert (again[1] == first[1]).all() == (limit > 0)
     assert (again[0] == first[0]).all() == (limit > 10**5)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dltool.core.errors import DataError
-from dltool.data.dataset import Table
+from dltool.data.table import Table
 from dltool.data.target_statistics import class_counts
 from dltool.data.targets import IGNORED, Wanted, encode_targets
 

@@ -90,6 +90,7 @@ def convolutions(draw):
     return layer, Incoming((channels, *draw(st.tuples(*[st.integers(1, 9)] * dims))))
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @settings(max_examples=120, deadline=None)
 @given(convolutions())
 def test_convolutions(case):

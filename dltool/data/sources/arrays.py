@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem, closest
-from dltool.data.dataset import Array, Table, existing_file
 from dltool.data.sources.npy_header import check_header
+from dltool.data.table import Array, Table, existing_file
 
 PAIRS = (("x", "y"), ("inputs", "targets"), ("input", "target"), ("data", "target"), ("images", "labels"))
 """Names under which inputs and targets are looked for, in this order."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltool.core.errors import DataError, Location, Problem, closest
-from dltool.data.dataset import EXAMPLES, Array, Table, examples, to_float32
+from dltool.data.table import EXAMPLES, Array, Table, examples, to_float32
 
 
 @dataclass(slots=True, kw_only=True)

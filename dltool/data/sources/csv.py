@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dltool.core.delimited import MISSING, SNIFFED_LINES, looks_like_header, sniff_delimiter
 from dltool.core.errors import DataError, Location, Problem
-from dltool.data.dataset import EXAMPLES, Table, existing_file
 from dltool.data.sources.columns import Column, Selection, to_table
+from dltool.data.table import EXAMPLES, Table, existing_file
 
 CHUNK_ROWS = 8192
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem
-from dltool.data.dataset import Table, examples, missing_path
 from dltool.data.image_files import ImageFiles
+from dltool.data.table import Table, examples, missing_path
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm"})
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem, closest
-from dltool.data.dataset import EXAMPLES, Array, Table, existing_file
 from dltool.data.sources.columns import Column, Selection, to_table
+from dltool.data.table import EXAMPLES, Array, Table, existing_file
 
 
 def read_jsonl(path: Path, selection: Selection) -> Table:

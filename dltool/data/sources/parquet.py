@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem
-from dltool.data.dataset import Array, Table, existing_file
 from dltool.data.sources.columns import Column, Selection, missing_column, to_table
+from dltool.data.table import Array, Table, existing_file
 
 
 def read_parquet(path: Path, selection: Selection) -> Table:

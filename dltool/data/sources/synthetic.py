@@ -10,8 +10,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from dltool.data.dataset import Table
 from dltool.data.randomness import Stream, numpy_generator
+from dltool.data.table import Table
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from dltool.core.errors import DataError, Problem
-from dltool.data.dataset import missing_path
 from dltool.data.subset import Excluded
+from dltool.data.table import missing_path
 from dltool.scanning.collect.target import ScanTarget
 from dltool.scanning.record import Entry, Flaw, Inspection, TableFacts
 from dltool.specs.load import LoadedSpec

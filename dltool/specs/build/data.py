@@ -9,7 +9,7 @@ from pathlib import Path
 from dltool.core.errors import DataError, Problem
 from dltool.data.assemble import Options, assemble
 from dltool.data.augment import Augmentation
-from dltool.data.dataset import DataBundle, Table
+from dltool.data.dataset import DataBundle
 from dltool.data.padding import Padding
 from dltool.data.sources import synthetic
 from dltool.data.sources.arrays import read_npy, read_npz
@@ -18,6 +18,7 @@ from dltool.data.sources.csv import read_csv
 from dltool.data.sources.images import read_images
 from dltool.data.sources.jsonl import read_jsonl
 from dltool.data.sources.parquet import read_parquet
+from dltool.data.table import Table
 from dltool.data.targets import Wanted
 from dltool.specs.load import LoadedSpec
 from dltool.specs.schema import augmentations, generators, sources
