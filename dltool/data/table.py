@@ -20,6 +20,17 @@ EXAMPLES = 3
 """How many bad rows, cells or files a message names before it only counts them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """How much of a source is read at the most, where a look at its first rows will do.
+
+    Text ends at whichever comes first, ``most_bytes`` counted in characters; arrays end at ``most_bytes`` of inputs.
+    """
+
+    most_rows: int = 4096
+    most_bytes: int = 2**22
+
+
 def to_float32(values: Array) -> Array:
     """As torch computes with them; numbers beyond 3.4e38 become Inf, which is then reported as such."""
     with np.errstate(over="ignore"):
@@ -33,7 +44,8 @@ class Table:
     ``inputs`` is an array (N, ...), a list of N arrays (T_i, ...) for sequences of unequal length, or image files that are
     decoded when asked for. ``targets`` likewise; class names are an array of ``str``, "" where the label is missing.
     ``rows`` (N,) are positions in the source, counted
-    from 0 without the header: what messages and ``exclude`` refer to.
+    from 0 without the header: what messages and ``exclude`` refer to. ``left_out`` counts the rows behind those that a
+    ``Glance`` read, None where it is not known how many there are.
     """
 
     path: str
@@ -42,6 +54,7 @@ class Table:
     rows: NDArray[np.int64]
     feature_names: tuple[str, ...] = ()
     target_name: str = "target"
+    left_out: int | None = 0
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -55,6 +68,7 @@ class Table:
             rows=self.rows[index],
             feature_names=self.feature_names,
             target_name=self.target_name,
+            left_out=self.left_out,
         )
 
 

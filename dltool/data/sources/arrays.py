@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem, closest
-from dltool.data.sources.npy_header import check_header
-from dltool.data.table import Array, Table, existing_file
+from dltool.data.sources.npy_header import Header, check_header, read_values
+from dltool.data.table import Array, Glance, Table, existing_file
 
 PAIRS = (("x", "y"), ("inputs", "targets"), ("input", "target"), ("data", "target"), ("images", "labels"))
 """Names under which inputs and targets are looked for, in this order."""
 
 
-def read_npz(path: Path, *, inputs: str | None = None, targets: str | None = None) -> Table:
+def read_npz(path: Path, *, inputs: str | None = None, targets: str | None = None, glance: Glance | None = None) -> Table:
     """Read two arrays of an archive, by name; without names the usual pairs, or the only two arrays there are.
 
     Raises:
@@ -27,13 +27,18 @@ def read_npz(path: Path, *, inputs: str | None = None, targets: str | None = Non
         with zipfile.ZipFile(path) as archive:
             names = [info.filename.removesuffix(".npy") for info in archive.infolist() if info.filename.endswith(".npy")]
             x_name, y_name = _pick(str(path), names, inputs, targets)
-            x, y = (_read_member(archive, str(path), name) for name in (x_name, y_name))
+            headers = [_member_header(archive, str(path), name) for name in (x_name, y_name)]
+            rows = _rows(headers[0], glance)
+            x, y = (
+                _read_member(archive, str(path), name, header, rows)
+                for name, header in zip((x_name, y_name), headers, strict=True)
+            )
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise DataError(Problem(message=f"not a readable npz archive: {error}", location=Location(file=str(path)))) from None
-    return _table(str(path), x, y, (x_name, y_name))
+    return _table(str(path), x, y, (x_name, y_name), headers)
 
 
-def read_npy(inputs: Path, targets: Path) -> Table:
+def read_npy(inputs: Path, targets: Path, *, glance: Glance | None = None) -> Table:
     """Read inputs and targets from two files.
 
     Raises:
@@ -41,17 +46,22 @@ def read_npy(inputs: Path, targets: Path) -> Table:
     """
     problems: list[Problem] = []
     arrays: list[Array] = []
+    headers: list[Header] = []
     for path, key in ((inputs, "path"), (targets, "target")):
         try:
             with existing_file(path, key).open("rb") as stream:
-                check_header(stream, path.stat().st_size, str(path))
-                stream.seek(0)
-                arrays.append(np.lib.format.read_array(stream, allow_pickle=False))
+                headers.append(check_header(stream, path.stat().st_size, str(path)))
+                arrays.append(read_values(stream, headers[-1], _rows(headers[0], glance)))
         except DataError as error:
             problems += error.problems
     if problems:
         raise DataError(*problems)
-    return _table(str(inputs), arrays[0], arrays[1], ("inputs", "targets"))
+    return _table(str(inputs), arrays[0], arrays[1], ("inputs", "targets"), headers)
+
+
+def _rows(inputs: Header, glance: Glance | None) -> int | None:
+    """Samples that a glance reads; None for all."""
+    return None if glance is None else max(1, glance.most_bytes // max(1, inputs.row_bytes))
 
 
 def _pick(path: str, names: Sequence[str], inputs: str | None, targets: str | None) -> tuple[str, str]:
@@ -79,26 +89,31 @@ def _pick(path: str, names: Sequence[str], inputs: str | None, targets: str | No
     raise DataError(Problem(message=message, key="input", expected="`input:` and `target:` with two of these names"))
 
 
-def _read_member(archive: zipfile.ZipFile, path: str, name: str) -> Array:
+def _member_header(archive: zipfile.ZipFile, path: str, name: str) -> Header:
     info = archive.getinfo(name + ".npy")
     with archive.open(info) as stream:
-        check_header(stream, info.file_size, path, name)
-    with archive.open(info) as stream:
+        return check_header(stream, info.file_size, path, name)
+
+
+def _read_member(archive: zipfile.ZipFile, path: str, name: str, header: Header, rows: int | None) -> Array:
+    with archive.open(name + ".npy") as stream:
         try:
-            array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+            check_header(stream, archive.getinfo(name + ".npy").file_size, path, name)
+            array = read_values(stream, header, rows)
         except (ValueError, zipfile.BadZipFile) as error:
             raise DataError(Problem(message=f"array {name!r} is corrupt: {error}", location=Location(file=path))) from None
     return array
 
 
-def _table(path: str, inputs: Array, targets: Array, names: tuple[str, str]) -> Table:
+def _table(path: str, inputs: Array, targets: Array, names: tuple[str, str], headers: Sequence[Header]) -> Table:
     problems = []
     if inputs.dtype.kind == "U":
         problems.append(f"{names[0]!r} holds text, and a network takes numbers")
     if inputs.ndim == 0 or targets.ndim == 0:
         problems.append("a single number is no data set: the first axis counts the samples")
-    elif len(inputs) != len(targets):
-        problems.append(f"{names[0]!r} has {len(inputs)} samples {inputs.shape}, {names[1]!r} has {len(targets)}")
+    elif headers[0].shape[0] != headers[1].shape[0]:
+        (samples, *_), (others, *_) = (header.shape for header in headers)
+        problems.append(f"{names[0]!r} has {samples} samples {headers[0].shape}, {names[1]!r} has {others}")
     elif len(inputs) == 0:
         problems.append(f"{names[0]!r} has no samples {inputs.shape}")
     elif inputs.size == 0 or targets.size == 0:
@@ -108,5 +123,12 @@ def _table(path: str, inputs: Array, targets: Array, names: tuple[str, str]) -> 
         raise DataError(*(Problem(message=text, location=Location(file=path)) for text in problems))
     if inputs.ndim == 1:
         inputs = inputs[:, None]
-    rows = np.arange(len(inputs), dtype=np.int64)
-    return Table(path=path, inputs=inputs, targets=targets, rows=rows, target_name=names[1])
+    read = min(len(inputs), len(targets))  # arrays in Fortran order are read as a whole
+    return Table(
+        path=path,
+        inputs=inputs[:read],
+        targets=targets[:read],
+        rows=np.arange(read, dtype=np.int64),
+        target_name=names[1],
+        left_out=headers[0].shape[0] - read,
+    )

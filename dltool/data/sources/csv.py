@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,12 +14,19 @@ from numpy.typing import NDArray
 from dltool.core.delimited import MISSING, SNIFFED_LINES, looks_like_header, sniff_delimiter
 from dltool.core.errors import DataError, Location, Problem
 from dltool.data.sources.columns import Column, Selection, to_table
-from dltool.data.table import EXAMPLES, Table, existing_file
+from dltool.data.table import EXAMPLES, Glance, Table, existing_file
 
 CHUNK_ROWS = 8192
 
 
-def read_csv(path: Path, selection: Selection, *, header: bool | None = None, delimiter: str | None = None) -> Table:
+def read_csv(
+    path: Path,
+    selection: Selection,
+    *,
+    header: bool | None = None,
+    delimiter: str | None = None,
+    glance: Glance | None = None,
+) -> Table:
     """Read a table; ``header`` and ``delimiter`` are found out when None.
 
     Without a header the columns are called "0", "1", and so on. Empty cells and the usual words for "missing" become NaN.
@@ -39,7 +47,7 @@ def read_csv(path: Path, selection: Selection, *, header: bool | None = None, de
         wanted = {str(column) for column in (*selection.target, *(selection.features or ())) if isinstance(column, str)}
         has_header = looks_like_header(first, wanted) if header is None else header
         names = [cell.strip() for cell in first[0]] if has_header else [str(i) for i in range(len(first[0]))]
-        reader = _Reader(path, separator, names, skip_first=has_header)
+        reader = _Reader(path, separator, names, skip_first=has_header, glance=glance)
         columns = reader.columns()
     except UnicodeDecodeError as error:
         raise DataError(_not_utf8(path, error)) from None
@@ -51,7 +59,7 @@ def read_csv(path: Path, selection: Selection, *, header: bool | None = None, de
         raise DataError(*reader.problems, *error.problems) from None
     if reader.problems:
         raise DataError(*reader.problems)
-    return table
+    return replace(table, left_out=None) if reader.stopped else table
 
 
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> Problem:
@@ -71,8 +79,10 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> Problem:
 class _Reader:
     """Reads rows in chunks, so that the text of the file is never in memory as a whole, and notes what is ragged."""
 
-    def __init__(self, path: Path, delimiter: str, names: Sequence[str], *, skip_first: bool) -> None:
+    def __init__(self, path: Path, delimiter: str, names: Sequence[str], *, skip_first: bool, glance: Glance | None) -> None:
         self.problems: list[Problem] = []
+        self.stopped = False
+        self._glance = glance
         self._path = path
         self._delimiter = delimiter
         self._names = names
@@ -95,11 +105,14 @@ class _Reader:
 
     def _chunks(self) -> Iterator[tuple[list[list[str]], list[int]]]:
         with self._path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, delimiter=self._delimiter)
+            text = stream if self._glance is None else self._bounded(stream, self._glance)
+            reader = csv.reader(text, delimiter=self._delimiter)
             skip = self._skip_first
             rows: list[list[str]] = []
             lines: list[int] = []
             for row in reader:
+                if self.stopped:  # within quotes: this row is cut
+                    break
                 if not row:
                     continue
                 if skip:
@@ -115,6 +128,16 @@ class _Reader:
                     rows, lines = [], []
             if rows:
                 yield rows, lines
+
+    def _bounded(self, stream: Iterable[str], glance: Glance) -> Iterator[str]:
+        """The lines that a glance may take in; ``stopped`` where there are more."""
+        room = glance.most_bytes
+        for number, line in enumerate(stream):
+            room -= len(line)
+            if number > glance.most_rows or room < 0:
+                self.stopped = True
+                return
+            yield line
 
     def _note_ragged(self, line: int, cells: int) -> None:
         self._ragged += 1

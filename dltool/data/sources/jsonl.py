@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem, closest
 from dltool.data.sources.columns import Column, Selection, to_table
-from dltool.data.table import EXAMPLES, Array, Table, existing_file
+from dltool.data.table import EXAMPLES, Array, Glance, Table, existing_file
 
 
-def read_jsonl(path: Path, selection: Selection) -> Table:
+def read_jsonl(path: Path, selection: Selection, *, glance: Glance | None = None) -> Table:
     """Read the selected fields; every line must have them. ``null`` is a missing number (NaN).
 
     Raises:
@@ -25,7 +27,13 @@ def read_jsonl(path: Path, selection: Selection) -> Table:
     records: list[dict[str, Any]] = []
     lines: list[int] = []
     faults = _Faults(str(path))
+    stopped = False
+    room = math.inf if glance is None else glance.most_bytes
     for line, text in _lines(path):
+        room -= len(text)
+        if glance is not None and records and (room < 0 or len(records) >= glance.most_rows):
+            stopped = True
+            break
         record = _parse(text, line, faults)
         if record is not None:
             records.append(record)
@@ -42,7 +50,7 @@ def read_jsonl(path: Path, selection: Selection) -> Table:
         raise DataError(*faults.closed(), *error.problems) from None
     if faults.closed():
         raise DataError(*faults.closed())
-    return table
+    return replace(table, left_out=None) if stopped else table
 
 
 class _Faults:

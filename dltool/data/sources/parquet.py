@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from dltool.core.errors import DataError, Location, Problem
 from dltool.data.sources.columns import Column, Selection, missing_column, to_table
-from dltool.data.table import Array, Table, existing_file
+from dltool.data.table import Array, Glance, Table, existing_file
 
 
-def read_parquet(path: Path, selection: Selection) -> Table:
+def read_parquet(path: Path, selection: Selection, *, glance: Glance | None = None) -> Table:
     """Read the selected columns: numbers, booleans, text, and lists (sequences). Nulls become NaN.
 
     Raises:
@@ -28,7 +29,11 @@ def read_parquet(path: Path, selection: Selection) -> Table:
         with pq.ParquetFile(path) as file:
             names = list(file.schema_arrow.names)
             wanted = _wanted(str(path), names, selection)
-            arrow = file.read(columns=wanted)
+            samples = file.metadata.num_rows
+            if glance is None or samples <= glance.most_rows:
+                arrow = file.read(columns=wanted)
+            else:
+                arrow = pa.Table.from_batches([next(file.iter_batches(glance.most_rows, columns=wanted))])
     except (pa.ArrowException, OSError) as error:
         message = f"not a readable parquet file: {error}".splitlines()[0]
         raise DataError(Problem(message=message, location=Location(file=str(path)))) from None
@@ -36,7 +41,8 @@ def read_parquet(path: Path, selection: Selection) -> Table:
     columns = [column for name in wanted if (column := _column(str(path), name, arrow[name], problems)) is not None]
     if problems:
         raise DataError(*problems)
-    return to_table(str(path), columns, selection)
+    table = to_table(str(path), columns, selection)
+    return replace(table, left_out=samples - len(table))
 
 
 def _wanted(path: str, names: list[str], selection: Selection) -> list[str]:
