@@ -176,7 +176,7 @@ def test_the_sample_is_the_same_however_the_rows_come():
         sample, column = Sample(1), [[]]
         for start in range(0, 100_000, size):
             rows = np.arange(start, min(start + size, 100_000))
-            column[0].append(rows[sample.draw(rows)].astype(np.float64))
+            column[0].append(rows[sample.draw(start, len(rows))].astype(np.float64))
             sample.thin_out(column)
         drawn.append(np.concatenate(column[0]).tolist())
     assert drawn[0] == drawn[1]

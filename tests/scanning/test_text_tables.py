@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from dltool.scanning.delimited import read, text
-from dltool.scanning.delimited.fast import with_polars, with_pyarrow
+from dltool.scanning.delimited.fast import WithPolars, with_pyarrow
 from dltool.scanning.formats.csv import inspect_csv, inspect_delimited
 from dltool.scanning.formats.jsonl import inspect_jsonl
 from dltool.scanning.record import Inspection, Tier
 from dltool.scanning.settings import InspectSettings
 from dltool.scanning.source import BytesSource
 
-READERS = [None, with_polars, with_pyarrow]
+READERS = [None, WithPolars(), with_pyarrow]
 
 
 def look(data: bytes | str, fast=None, name="x.csv", **settings) -> Inspection:

@@ -16,8 +16,8 @@ from dltool.scanning.arrays.equal import EqualArrayRows
 from dltool.scanning.arrays.header import Layout
 from dltool.scanning.arrays.moments import Moments, base_of, finite_moments_of, moments_of
 from dltool.scanning.record import ColumnFacts, Extreme, Flaw, TableFacts
-from dltool.scanning.tables.extremes import LEAST_SCORE, Far, Shape, shape_of
-from dltool.scanning.tables.numbers import Spots, distinct_of
+from dltool.scanning.tables.extremes import LEAST_SCORE, Far, Shape
+from dltool.scanning.tables.numbers import Spots, shape_of_drawn
 from dltool.scanning.tables.sample import MOST_ROWS
 from dltool.scanning.tables.table import threads
 
@@ -141,8 +141,7 @@ class ArrayValues:
         if not len(finite) or self._moments is None:
             return None
         count, low, high = int(self._moments.count[at]), self._moments.minimum[at], self._moments.maximum[at]
-        distinct = distinct_of(finite, count, is_constant=bool(low == high))
-        return shape_of(finite, count, distinct, whole=bool(np.all(finite == np.floor(finite))))
+        return shape_of_drawn(finite, count, is_constant=bool(low == high))
 
     def _look_again(self, stream: IO[bytes], start: int) -> None:
         """Rows that looked equal are compared as a whole, and columns whose farthest value is far get their extremes."""

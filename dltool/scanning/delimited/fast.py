@@ -2,54 +2,70 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
 
 from dltool.scanning.delimited.cells import NO_VALUE, Kind, cells_of, words_of
+from dltool.scanning.optional import optional
 from dltool.scanning.tables.block import ABSENT, Cells
 
+NAMED_NOTHING = sorted(NO_VALUE - {""})
 Columns = list[Cells]
 FastReader = Callable[[bytes, str, Sequence[Kind], bool], Columns | None]
 """Text, separator, kinds, whether there are quotes -> columns; None where something is not as expected."""
 
 
-@cache
 def fast_reader() -> FastReader | None:
-    """The fastest that is installed; None for none."""
-    for name, reader in (("polars", with_polars), ("pyarrow", with_pyarrow)):
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
-        return reader
-    return None
+    """The fastest that is installed, for one file; None for none."""
+    if optional("polars") is not None:
+        return WithPolars()
+    return None if optional("pyarrow") is None else with_pyarrow
 
 
-def with_polars(data: bytes, delimiter: str, kinds: Sequence[Kind], is_quoted: bool) -> Columns | None:  # noqa: FBT001
-    """Read with polars, which raises at rows that are too long and at words among numbers."""
+class WithPolars:
+    """Reads with polars, which raises at rows that are too long and at words among numbers.
+
+    It takes half as long again to look for words that stand for nothing, so that is done from the first block on that has
+    some in a column of numbers.
+    """
+
+    def __init__(self) -> None:
+        self._meets_nothing = False
+
+    def __call__(self, data: bytes, delimiter: str, kinds: Sequence[Kind], is_quoted: bool) -> Columns | None:  # noqa: FBT001
+        """The columns of a block."""
+        frame = None if self._meets_nothing else _polars_frame(data, delimiter, kinds, is_quoted=is_quoted, null_values=None)
+        if frame is None:
+            frame = _polars_frame(data, delimiter, kinds, is_quoted=is_quoted, null_values=NAMED_NOTHING)
+            self._meets_nothing |= frame is not None
+        if frame is None:
+            return None
+        columns = []
+        for series, kind in zip(frame.get_columns(), kinds, strict=True):
+            cells = polars_words(series, NO_VALUE) if kind >= Kind.MIXED else polars_numbers(series)
+            columns.append(_mixed(series, cells) if kind is Kind.MIXED else cells)
+        return columns
+
+
+def _polars_frame(
+    data: bytes, delimiter: str, kinds: Sequence[Kind], *, is_quoted: bool, null_values: list[str] | None
+) -> Any:
     import polars as pl
 
     types = {Kind.INTEGERS: pl.Int64, Kind.FLOATS: pl.Float64, Kind.MIXED: pl.String, Kind.WORDS: pl.String}
     try:
-        frame = pl.read_csv(
+        return pl.read_csv(
             data,
             has_header=False,
             separator=delimiter,
             quote_char='"' if is_quoted else None,
             schema={str(at): types[kind] for at, kind in enumerate(kinds)},
-            null_values=sorted(NO_VALUE - {""}),
+            null_values=null_values,
         )
     except pl.exceptions.PolarsError:
         return None
-    columns = []
-    for series, kind in zip(frame.get_columns(), kinds, strict=True):
-        cells = _polars_words(series) if kind >= Kind.MIXED else _polars_numbers(series)
-        columns.append(_mixed(series, cells) if kind is Kind.MIXED else cells)
-    return columns
 
 
 def with_pyarrow(data: bytes, delimiter: str, kinds: Sequence[Kind], is_quoted: bool) -> Columns | None:  # noqa: FBT001
@@ -99,31 +115,33 @@ def arrow_numbers(array: Any) -> Cells:
     return Cells(numbers=array.fill_null(0).to_numpy(zero_copy_only=False), absent=absent)
 
 
-def arrow_words(array: Any) -> Cells:
-    """An arrow array of text; empty text is nothing."""
+def arrow_words(array: Any, nothing: Container[str] = ("",)) -> Cells:
+    """An arrow array of text; ``nothing`` are texts that stand for nothing."""
     encoded = array.dictionary_encode()
     codes = encoded.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False).astype(np.int32)
     words = encoded.dictionary.to_pylist()
-    if "" in words:
-        empty = words.index("")
-        words.pop(empty)
-        codes[codes == empty] = ABSENT
-        codes[codes > empty] -= 1
+    if any(word in nothing for word in words):
+        kept = [word not in nothing for word in words]
+        new = np.where(kept, np.cumsum(kept) - 1, ABSENT).astype(np.int32)
+        codes = np.where(codes == ABSENT, np.int32(ABSENT), new[codes])
+        words = [word for word in words if word not in nothing]
     return Cells(codes=codes, words=words)
 
 
-def _polars_numbers(series: Any) -> Cells:
+def polars_numbers(series: Any) -> Cells:
+    """A polars column of numbers."""
     if not series.null_count():
         return Cells(numbers=series.to_numpy())
     return Cells(numbers=series.fill_null(0).to_numpy(), absent=series.is_null().to_numpy())
 
 
-def _polars_words(series: Any) -> Cells:
-    if importlib.util.find_spec("pyarrow") is None:
-        return words_of([text or None for text in series.to_list()])
+def polars_words(series: Any, nothing: Container[str] = ("",)) -> Cells:
+    """A polars column of text; ``nothing`` are texts that stand for nothing."""
+    if optional("pyarrow") is None:
+        return words_of([None if text is None or text in nothing else text for text in series.to_list()])
     import pyarrow as pa
 
-    return arrow_words(series.to_arrow().cast(pa.large_string()))
+    return arrow_words(series.to_arrow().cast(pa.large_string()), nothing)
 
 
 def _mixed(series: Any, words: Cells) -> Cells:

@@ -16,9 +16,6 @@ from dltool.scanning.tables.extremes import names_things
 from dltool.scanning.tables.numbers import Numbers, Spots
 from dltool.scanning.tables.words import Words
 
-CHUNK_ROWS = 1 << 15
-"""Values of a column that are looked at together: 256 KiB as float64, which stay in the second cache."""
-
 FEW_WORDS = 0.01
 """A column of numbers may hold this share of words and still be one, with a flaw. Ticket numbers, house numbers and codes of
 products, which are names, have letters in 2 % of rows and more."""
@@ -155,14 +152,10 @@ class Column:
         if absent is not None:
             sample[absent[drawn]] = np.nan
         self.numbers.sample.append(sample)
-        for start in range(0, block.count, CHUNK_ROWS):
-            stop = min(start + CHUNK_ROWS, block.count)
-            chunk = values[start:stop]
-            is_whole = absent is None or not absent[start:stop].any()
-            if is_whole and block.kept is None:
-                self.numbers.add(chunk, block.first_row + start)
-                continue
-            at = np.arange(start, stop) if absent is None else start + np.flatnonzero(~absent[start:stop])
+        if absent is None:
+            self.numbers.add(values, block.first_row if block.kept is None else block.kept)
+        else:
+            at = np.flatnonzero(~absent)
             self.numbers.add(values[at], block.row_indices(at))
 
     def _add_lists(self, values: NDArray[Any], owners: NDArray[np.int64], block: Block, drawn: NDArray[np.intp]) -> None:
@@ -172,9 +165,7 @@ class Column:
             held = owners[first] == drawn
             sample[held] = values[first[held]]
         self.numbers.sample.append(sample)
-        for start in range(0, len(values), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
-            self.numbers.add(values[part], block.row_indices(owners[part]))
+        self.numbers.add(values, block.row_indices(owners))
 
     def _note_lines(self, block: Block) -> None:
         if block.line_of is None:

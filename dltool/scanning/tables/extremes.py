@@ -18,6 +18,8 @@ MOST = 100
 TAIL = 100
 """Values next to them that say how the tail falls off."""
 KEPT = MOST + TAIL + 1
+RUN = 512
+"""Values whose farthest one tells whether to look at them one by one."""
 SHORT_TAIL, LEAST_TAIL = 20, 8
 LEAST_COUNT = 30
 """Values from which on the fall of a tail can be judged."""
@@ -73,20 +75,30 @@ class Far:
         """Whether a chunk whose farthest value this is may hold something new."""
         return self._sign * farthest > self._bound
 
-    def find(self, values: NDArray[Any]) -> NDArray[np.intp]:
-        """Positions of values that belong among the farthest, at most a few more than are kept."""
-        if len(values) <= KEPT:
-            return np.arange(len(values))
-        if self._bound > -math.inf:
-            bound = self._sign * self._bound
-            found = np.flatnonzero(values > bound if self._sign > 0 else values < bound)
-            if len(found) <= 4 * KEPT:
-                return found
-        at = len(values) - KEPT if self._sign > 0 else KEPT - 1
-        cut = np.partition(values, at)[at]
-        found = np.flatnonzero(values > cut if self._sign > 0 else values < cut)
-        equal = np.flatnonzero(values == cut)[: KEPT - len(found)]
-        return np.union1d(found, equal)
+    def find(self, values: NDArray[Any], ends: NDArray[Any] | None = None) -> NDArray[np.intp]:
+        """Positions of values that belong among the farthest, at most as many as are kept.
+
+        ``ends`` are the farthest values of all runs of ``RUN`` (the last may be shorter), where they are known.
+        """
+        beyond: Any = np.greater if self._sign > 0 else np.less
+        cut = self._sign * self._bound
+        whole = 0 if ends is None else len(values) // RUN * RUN
+        if ends is not None and len(ends) > KEPT:
+            at = len(ends) - KEPT if self._sign > 0 else KEPT - 1
+            reached = float(np.partition(ends, at)[at])  # by as many runs as values are kept
+            if beyond(reached, cut):
+                beyond, cut = (np.greater_equal if self._sign > 0 else np.less_equal), reached
+        found = np.flatnonzero(beyond(values[whole:], cut)) + whole
+        if ends is not None and whole:
+            runs = np.flatnonzero(beyond(ends[: whole // RUN], cut))
+            run, place = divmod(np.flatnonzero(beyond(values[:whole].reshape(-1, RUN)[runs], cut)), RUN)
+            found = np.concatenate([runs[run] * RUN + place, found])
+        if len(found) > KEPT:
+            reach = self._sign * values[found].astype(np.float64)
+            cut = np.partition(reach, len(reach) - KEPT)[len(reach) - KEPT]
+            above = np.flatnonzero(reach > cut)
+            found = found[np.sort(np.append(above, np.flatnonzero(reach == cut)[: KEPT - len(above)]))]
+        return found
 
     def add(self, values: NDArray[Any], rows: NDArray[np.int64]) -> None:
         """Values (k,) that ``find`` found, with their rows, which come after all rows so far."""
@@ -107,6 +119,9 @@ class Far:
         """Those beyond the gap that the tail does not explain, farthest first; empty as a rule."""
         if not shape.spread > 0.0 or not self._held:
             return []
+        farthest = max(float((self._sign * values).max()) for values in self._values if len(values))
+        if farthest - self._sign * shape.median < LEAST_SCORE * shape.spread:
+            return []
         self._sort()
         (values,), (rows,) = self._values, self._rows
         with np.errstate(over="ignore"):
@@ -119,14 +134,23 @@ class Far:
         return [extreme for extreme in found if not is_marker(extreme.value)]
 
 
-def shape_of(sample: NDArray[np.float64], count: int, distinct: int, *, whole: bool) -> Shape:
-    """The shape of a column by a sample of its finite values (m,), m > 0."""
-    lower, median, upper = (float(q) for q in np.quantile(sample, (0.01, 0.5, 0.99)))
+def shape_of(ordered: NDArray[np.float64], count: int, distinct: int, *, whole: bool) -> Shape:
+    """The shape of a column by a sample of its finite values (m,), m > 0, in ascending order."""
+    lower, median, upper = (_quantile(ordered, q) for q in (0.01, 0.5, 0.99))
     with np.errstate(over="ignore", invalid="ignore"):
-        spread = MAD_TO_STD * float(np.median(np.abs(sample - median)))
+        spread = MAD_TO_STD * float(np.median(np.abs(ordered - median)))
         if not spread > 0.0:
             spread = upper - lower
     return Shape(count, median, spread, lower, upper, whole, distinct)
+
+
+def _quantile(ordered: NDArray[np.float64], q: float) -> float:
+    """By linear interpolation, as numpy does; ``np.quantile`` would sort again."""
+    place = q * (len(ordered) - 1)
+    below = int(place)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    share = place - below
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1.0 - share)
 
 
 def names_things(name: str) -> bool:

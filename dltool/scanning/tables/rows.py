@@ -58,14 +58,14 @@ def add_cells(sums: NDArray[np.uint64], cells: Cells, words: NDArray[np.uint64],
     """
     for start in range(0, len(sums), SLICE_ROWS):
         part = slice(start, start + SLICE_ROWS)
-        bits = _bits(cells, words, part, len(sums[part]))
+        bits = cell_bits(cells, words, part, len(sums[part]))
         folded = np.right_shift(bits, _FOLD)
         np.bitwise_xor(folded, bits, out=folded)
         np.multiply(folded, key, out=folded)
         np.add(sums[part], folded, out=sums[part])
 
 
-def _bits(cells: Cells, words: NDArray[np.uint64], part: slice, count: int) -> NDArray[np.uint64]:
+def cell_bits(cells: Cells, words: NDArray[np.uint64], part: slice, count: int) -> NDArray[np.uint64]:
     """64 bits for each row of a part of a column."""
     if cells.numbers is None:
         bits = np.full(count, NOTHING)
