@@ -29,6 +29,11 @@ def look_of(stream: TextIO, detail: Detail) -> Look:
     )
 
 
+def takes_unicode(stream: TextIO | None) -> bool:
+    """Whether every character can be written there as it is."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
 def is_interactive(stream: TextIO) -> bool:
     """Whether a bar that redraws itself has a place there: a terminal, and no CI log."""
     from rich.console import Console

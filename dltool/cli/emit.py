@@ -14,6 +14,7 @@ from dltool.cli.ci import append_job_summary, ground
 from dltool.cli.console import look_of
 from dltool.cli.gate import Gate
 from dltool.cli.options import FailOn, Format
+from dltool.cli.stand_ins import encoded
 from dltool.core.errors import OutputError
 from dltool.core.report import Report
 from dltool.reporters.base import Detail, Look, Reporter
@@ -76,8 +77,9 @@ def write(text: str, output: Output) -> None:
         else:
             if sys.stdout is None:
                 raise OutputError("cannot write to stdout: it is closed; name a file with --output")
-            encoding = (sys.stdout.encoding or "utf-8") if output.form is Format.TABLE else "utf-8"
-            _write_stdout(text.encode(encoding, errors="replace" if output.form is Format.TABLE else "backslashreplace"))
+            for_people = output.form is Format.TABLE
+            data = encoded(text, sys.stdout.encoding or "utf-8") if for_people else text.encode("utf-8", "backslashreplace")
+            _write_stdout(data)
     except OSError as error:
         raise OutputError(f"cannot write {output.file or 'to stdout'}: {error.strerror}") from error
 

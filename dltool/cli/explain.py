@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from dltool.cli import options as opt
+from dltool.cli.complete import one_rule
 from dltool.cli.emit import CLEAN, Output, write
 from dltool.core.errors import Problem, UserError, closest
 from dltool.rules.base import Rule
 
 
 def explain(
-    rule: Annotated[str, typer.Argument(metavar="RULE", show_default=False, help="A rule's id or name.")],
+    rule: Annotated[
+        str, typer.Argument(metavar="RULE", show_default=False, autocompletion=one_rule, help="A rule's id or name.")
+    ],
     *,
     form: opt.CatalogueFormat = opt.PageFormat.TABLE,
     output: opt.OutputFile = None,

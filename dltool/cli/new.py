@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dltool.cli import options as opt
+from dltool.cli.complete import tasks
 from dltool.cli.console import say
 from dltool.cli.emit import CLEAN, Output, write
 from dltool.core.errors import OutputError
@@ -20,7 +21,7 @@ def new(
     ] = None,
     *,
     task: Annotated[
-        str, typer.Option("--task", help="What to learn: classification, regression or images.")
+        str, typer.Option("--task", autocompletion=tasks, help="What to learn: classification, regression or images.")
     ] = "classification",
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
 ) -> None:

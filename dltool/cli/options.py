@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dltool.cli.complete import devices, rule_names
 from dltool.core.finding import Severity
 
 
@@ -99,7 +100,10 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, show_default="the spec's", help="Seed of everything random."),
 ]
-Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Where to compute: cpu, cuda, cuda:1, mps.")]
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="DEVICE", autocompletion=devices, help="Where to compute: cpu, cuda, cuda:1, mps."),
+]
 Epochs = Annotated[
     int | None, typer.Option("--epochs", metavar="N", min=1, show_default="the spec's", help="Train this many epochs.")
 ]
@@ -136,13 +140,21 @@ OutputFile = Annotated[
 Select = Annotated[
     list[str] | None,
     typer.Option(
-        "--select", metavar="RULES", show_default="all", help="Ask only these: names, ids or families (GRD), with commas."
+        "--select",
+        metavar="RULES",
+        show_default="all",
+        autocompletion=rule_names,
+        help="Ask only these: names, ids or families (GRD), with commas.",
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
     typer.Option(
-        "--ignore", metavar="RULES", show_default=False, help="Leave these out: names, ids or families, with commas."
+        "--ignore",
+        metavar="RULES",
+        show_default=False,
+        autocompletion=rule_names,
+        help="Leave these out: names, ids or families, with commas.",
     ),
 ]
 Fail = Annotated[FailOn, typer.Option("--fail-on", help="Exit with 1 for findings of this severity or above.")]

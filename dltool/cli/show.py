@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from dltool.cli import options as opt
+from dltool.cli.console import takes_unicode
 from dltool.cli.emit import CLEAN, Output, write
 
 
@@ -20,5 +23,6 @@ def show(
     from dltool.specs.show import render
 
     result = Output(file=opt.not_the_spec(output, spec))
-    write(render(load(spec, overrides or []), None if output is None else output.parent), result)
+    folder = None if output is None else output.parent
+    write(render(load(spec, overrides or []), folder, unicode=output is not None or takes_unicode(sys.stdout)), result)
     raise typer.Exit(CLEAN)

@@ -38,10 +38,13 @@ _Dumper.yaml_implicit_resolvers = {key: list(entries) for key, entries in yaml.S
 add_plain_scalars(_Dumper)
 
 
-def render(loaded: LoadedSpec, directory: Path | None = None) -> str:
-    """The resolved spec as YAML, with paths relative to ``directory`` (the spec's own folder when None)."""
+def render(loaded: LoadedSpec, directory: Path | None = None, *, unicode: bool = True) -> str:
+    """The resolved spec as YAML, with paths relative to ``directory`` (the spec's own folder when None).
+
+    Without ``unicode`` it is ASCII, by the escapes of YAML.
+    """
     plain = _Writer(loaded.directory, loaded.directory if directory is None else directory).model(loaded.spec)
-    text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+    text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=unicode)
     return text
 
 

@@ -61,8 +61,8 @@ def test_json_on_stdout_is_json_whatever_its_width_and_encoding(monkeypatch):
 def test_a_table_for_an_ascii_terminal_is_ascii(monkeypatch):
     bytes_out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_out, encoding="ascii"))
-    emit(report(Severity.ERROR, message="‖w‖ too large"), Output())
-    assert b"?w? too large" in bytes_out.getvalue()
+    emit(report(Severity.ERROR, message="‖w‖ too large in größe.py"), Output())
+    assert rb"|w| too large in gr\xf6\xdfe.py" in bytes_out.getvalue()
 
 
 def test_a_file_takes_the_result_and_stdout_stays_empty(tmp_path, capfd):

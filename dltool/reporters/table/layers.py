@@ -13,7 +13,7 @@ from rich.text import Text
 from dltool.core.finding import Severity
 from dltool.core.measurements import LayerRecord, Layers, Summary
 from dltool.reporters.numbers import count, percent, significant
-from dltool.reporters.table.page import Page
+from dltool.reporters.table.page import TABLE_WIDTH, Page
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, heading, indented, said
 
 MOST_ROWS = 24
@@ -116,7 +116,7 @@ def _table(every: Sequence[LayerRecord], shown: list[int], blamed: dict[str, Sev
     filled = [c for c in COLUMNS if (wide or not c.wide_only) and any(c.cell(layer) for layer in every)]
     rows = {index: _row(every[index], filled, blamed, page) for index in shown}
     titles = ["", "layer", "kind", "output", *(column.title for column in filled)]
-    room = _room(titles, list(rows.values()), page.width - 1)
+    room = _room(titles, list(rows.values()), max(TABLE_WIDTH, page.width) - 1)
     table = Table(box=None, padding=(0, room.gap, 0, 0), pad_edge=False, header_style=QUIET_STYLE)
     for index, title in enumerate(titles):
         table.add_column(title, no_wrap=True, style="cyan" if index == 1 else "", justify="right" if index > 2 else "left")

@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from dltool.core.measurements import Measurements
 from dltool.core.report import Report
 from dltool.reporters.base import Detail, Look
 from dltool.reporters.table.style import Signs, said
+
+TABLE_WIDTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,19 @@ class OneLine:
         return said(" ".join(self.text.split()))
 
 
+def _is_table(part: RenderableType) -> bool:
+    inner = part.renderable if isinstance(part, Padding) else part
+    return isinstance(inner, Table) and inner.show_header
+
+
 def render(parts: Iterable[RenderableType], look: Look, width: int) -> str:
-    """What Rich makes of the parts, one under the other, without blanks at the ends of lines."""
+    """What Rich makes of the parts, one under the other, without blanks at the ends of lines.
+
+    Tables with a head are ``TABLE_WIDTH`` wide at least: narrower ones would lose numbers, and a terminal can wrap lines.
+    """
     console = Console(
         file=io.StringIO(),
-        width=width,
+        width=max(width, TABLE_WIDTH),
         height=100,
         force_terminal=look.color_system is not None,
         color_system=look.color_system,
@@ -57,5 +69,5 @@ def render(parts: Iterable[RenderableType], look: Look, width: int) -> str:
     )
     with console.capture() as captured:
         for part in parts:
-            console.print(part, soft_wrap=isinstance(part, OneLine))
+            console.print(part, soft_wrap=isinstance(part, OneLine), width=None if _is_table(part) else width)
     return "\n".join(line.rstrip() for line in captured.get().split("\n"))

@@ -31,8 +31,8 @@ from dltool.reporters.table.style import signs
 from dltool.reporters.table.training import training
 from dltool.reporters.table.verdict import checks, summary, verdict
 
-NARROWEST = 60
-"""Below this the tables would break; such a terminal wraps the lines itself."""
+NARROWEST = 32
+"""Below this a line would hold hardly a word beside its label; such a terminal wraps the lines itself."""
 
 Part = Callable[[Page], Iterator[RenderableType]]
 """A part of the page; one that has nothing to say yields nothing."""
@@ -114,7 +114,7 @@ class TableReporter:
         self.look = look
 
     def render(self, report: Report) -> str:
-        """The page, with lines no wider than the look's width (60 at least)."""
+        """The page, with lines no wider than the look's width (32 at least, and 60 in tables)."""
         page = Page(
             report=report,
             measured=Measurements.from_dict(report.measurements, report.command),

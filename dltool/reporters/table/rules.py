@@ -11,7 +11,7 @@ from rich.text import Text
 from dltool.core.finding import Severity
 from dltool.reporters.base import Look
 from dltool.reporters.numbers import short
-from dltool.reporters.table.page import render
+from dltool.reporters.table.page import TABLE_WIDTH, render
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, Signs, facts, heading, indented, said, signs
 from dltool.rules.base import Rule
 from dltool.rules.explain import Page, page_of
@@ -26,6 +26,7 @@ FAMILIES = {
     "OPT": "updates",
     "FIT": "fit status",
     "DST": "distributed training",
+    "CMP": "a comparison of two results",
 }
 
 
@@ -44,6 +45,9 @@ def _families(pages: Sequence[Page], look: Look, sign: Signs) -> Iterator[Render
     longest = max(len(page.name) for page in pages)
     for family in dict.fromkeys(page.id[:3] for page in pages):
         yield heading(f"{family}  {FAMILIES[family]}", look.width, sign)
+        if look.width < TABLE_WIDTH:
+            yield from _stacked((page for page in pages if page.id.startswith(family)), sign)
+            continue
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(width=1)
         table.add_column(no_wrap=True, style=QUIET_STYLE)
@@ -56,6 +60,14 @@ def _families(pages: Sequence[Page], look: Look, sign: Signs) -> Iterator[Render
         yield ""
     told = "   ".join(f"{sign.of(severity)} {severity}" for severity in SEVERITY_STYLE)
     yield said(f"{told}   (dltool explain RULE tells the rest)", QUIET_STYLE)
+
+
+def _stacked(pages: Iterable[Page], sign: Signs) -> Iterator[RenderableType]:
+    """Where the summaries have no room beside the names, they go below."""
+    for page in pages:
+        yield Text.assemble(_sign(page, sign), " ", (page.id, QUIET_STYLE), " ", (page.name, "cyan"))
+        yield indented(said(page.summary))
+    yield ""
 
 
 def _page(page: Page, sign: Signs) -> Iterator[RenderableType]:
