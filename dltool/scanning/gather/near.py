@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dltool.core.measured.scan_likeness import LikeGroup, NearDuplicates
 from dltool.scanning.gather.hamming import Hashes, Indices, Pairs, pairs_within
-from dltool.scanning.gather.linkage import standing_apart
+from dltool.scanning.gather.linkage import GAP_BITS, GAP_RATIO, standing_apart
 from dltool.scanning.gather.roster import Roster
 
 RADIUS_BITS, CROWD_BITS = 10, 6
@@ -57,7 +57,8 @@ def near_duplicates(roster: Roster) -> NearDuplicates:
     pictures = np.flatnonzero(roster.column("hashed"))
     looks = _looks(roster, pictures)
     radius, pairs = _neighbours(looks.values)
-    groups = standing_apart(looks.values, pairs, radius, looks.contents > 1)
+    crowded = _surely_crowded(looks, pairs) >= MOST_ALIKE_RATIO * len(pictures)
+    groups = [] if crowded else standing_apart(looks.values, pairs, radius, looks.contents > 1)
     told = _worth_telling(looks, pairs, groups, len(pictures))
     alike = _near_others(looks, pairs, told)
     found = [_group(roster, looks.of(group), bits) for group, bits in told]
@@ -94,6 +95,16 @@ def _neighbours(values: Hashes) -> tuple[int, Pairs]:
             return radius, pairs
     none = np.empty(0, dtype=np.int64)
     return 0, Pairs(none, none, none.astype(np.uint8))
+
+
+def _surely_crowded(looks: Looks, pairs: Pairs) -> int:
+    """Pictures that can be in no small group, and so are in a crowd, told without looking for groups.
+
+    One of so many neighbours is outside of a small group, and nearer than the gap around any group of several hashes.
+    """
+    close = pairs.bits < GAP_RATIO + GAP_BITS
+    ends = np.concatenate([pairs.first[close], pairs.second[close]])
+    return int(np.count_nonzero((np.bincount(ends, minlength=len(looks.values)) >= LARGE) & (looks.contents == 1)))
 
 
 def _worth_telling(looks: Looks, pairs: Pairs, groups: list[Group], pictures: int) -> list[Group]:
