@@ -108,8 +108,9 @@ def _speed(experiment: Experiment, outcome: FitOutcome) -> Speed:
     batch = experiment.train.batch_size
     samples = None if batch is None else batch * experiment.settings.accumulate
     return Speed(
-        step_ms=outcome.step_ms,
-        step_cpu_ms=outcome.step_cpu_ms,
+        step_ms=tuple(outcome.clock.step_ms),
+        step_cpu_ms=tuple(outcome.clock.step_cpu_ms),
+        reference_ms=tuple(outcome.clock.reference_ms),
         batch_samples=samples,
         machine=machine_of(experiment.device),
     )

@@ -6,6 +6,17 @@ from dltool.rules.activations.collapsed_representation import CollapsedRepresent
 from dltool.rules.activations.dead_relu import DeadRelu
 from dltool.rules.activations.saturated_activation import SaturatedActivation
 from dltool.rules.base import Rule
+from dltool.rules.compared.data_shifted import DataShifted
+from dltool.rules.compared.earlier_non_finite import EarlierNonFinite
+from dltool.rules.compared.flow_changed import FlowChanged
+from dltool.rules.compared.gradient_error_grew import GradientErrorGrew
+from dltool.rules.compared.idle_units_grew import IdleUnitsGrew
+from dltool.rules.compared.loss_regressed import LossRegressed
+from dltool.rules.compared.metric_regressed import MetricRegressed
+from dltool.rules.compared.not_comparable import NotComparable
+from dltool.rules.compared.rule_not_judged import RuleNotJudged
+from dltool.rules.compared.slower import Slower
+from dltool.rules.compared.suggested_rate_moved import SuggestedRateMoved
 from dltool.rules.data.class_imbalance import ClassImbalance
 from dltool.rules.data.constant_feature import ConstantFeature
 from dltool.rules.data.constant_image import ConstantImage
@@ -113,4 +124,15 @@ RULES: tuple[type[Rule], ...] = (
     NoBetterThanTrivial,
     IgnoresInput,
     Inconclusive,
+    LossRegressed,
+    MetricRegressed,
+    FlowChanged,
+    IdleUnitsGrew,
+    GradientErrorGrew,
+    SuggestedRateMoved,
+    DataShifted,
+    EarlierNonFinite,
+    Slower,
+    RuleNotJudged,
+    NotComparable,
 )

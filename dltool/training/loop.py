@@ -32,6 +32,7 @@ from dltool.training.run_folder import RunFolder
 from dltool.training.running import EpochMean, RunningLoss
 from dltool.training.schedule import after_epoch, after_step, current_lr, run_length
 from dltool.training.step import Stepper
+from dltool.training.step_clock import StepClock
 from dltool.training.stop import StopFlag
 from dltool.training.weights import BestWeights
 
@@ -100,8 +101,7 @@ class _Run:
         self.running = RunningLoss(self.steps_planned)
         self.epoch_mean = EpochMean()
         self.records: list[EpochRecord] = []
-        self.step_ms: list[float] = []
-        self.step_cpu_ms: list[float] = []
+        self.clock = StepClock()
         self.block_weights: dict[str, tuple[float, ...]] = {"train": (), "val": ()}
         self.step = self.epoch = self.batches_done = 0
         self.stopped: Stopped | None = None
@@ -135,7 +135,8 @@ class _Run:
         full_batch = experiment.train.batch_size or 0
         stop, running, epoch_mean, adds_up = self.stop, self.running, self.epoch_mean, self.evaluator.adds_up
         batches = experiment.train.epoch(self.epoch, self.batches_done)
-        first_step, began_s, began_cpu_s = self.step, time.perf_counter(), time.process_time()
+        first_step = self.step
+        self.clock.start()
         for group in grouped(batches, experiment.settings.accumulate):
             if self.step == self.steps_planned:
                 break
@@ -154,8 +155,7 @@ class _Run:
                 return reason
             if (now_s := time.monotonic()) >= self._next_tick_s:
                 self._tick(now_s)
-        if self.step > first_step:
-            self._time_steps(self.step - first_step, time.perf_counter() - began_s, time.process_time() - began_cpu_s)
+        self.clock.stop(self.step - first_step)
         return self._end_epoch(last=self.step == self.steps_planned or self.epoch + 1 == experiment.settings.epochs)
 
     def _end_epoch(self, *, last: bool) -> Stopped | None:
@@ -184,10 +184,6 @@ class _Run:
             return "early-stopping" if exhausted else "finished"
         self._tick(time.monotonic())
         return self.stop.reason
-
-    def _time_steps(self, steps: int, wall_s: float, cpu_s: float) -> None:
-        self.step_ms.append(round(1e3 * wall_s / steps, 4))
-        self.step_cpu_ms.append(round(1e3 * cpu_s / steps, 4))
 
     def _look_once(self) -> Stopped:
         """Nothing can be trained: evaluate the model as it is, as an epoch without a step."""
@@ -311,6 +307,5 @@ class _Run:
             remeasured_samples=self.remeasuring.samples,
             resumed_at=self.resumed_at,
             best_weights=self.best.tensors,
-            step_ms=tuple(self.step_ms),
-            step_cpu_ms=tuple(self.step_cpu_ms),
+            clock=self.clock,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
 
 from dltool.core.measurements import History, LossTrace, Optimisation
 from dltool.training.experiment import Experiment
+from dltool.training.step_clock import StepClock
 
 Stopped = Literal["finished", "early-stopping", "non-finite", "interrupted", "timeout"]
 
@@ -21,7 +22,7 @@ class FitOutcome:
     ``best_weights`` are CPU tensors by their ``state_dict`` name, none before the first evaluation. ``skipped_steps`` are
     those that a gradient scaler left out; ``remeasured_every`` is the interval, in epochs, at which the training loss was
     measured again, on ``remeasured_samples`` of its split (None: all of them); ``resumed_at`` is the step at which a resumed
-    run took up. ``step_ms`` is the mean time of a step in each epoch since then, ``step_cpu_ms`` the processor time.
+    run took up. ``clock`` timed the steps since then.
     """
 
     history: History
@@ -34,8 +35,7 @@ class FitOutcome:
     remeasured_samples: int | None
     resumed_at: int | None
     best_weights: Mapping[str, Tensor]
-    step_ms: tuple[float, ...] = ()
-    step_cpu_ms: tuple[float, ...] = ()
+    clock: StepClock = field(default_factory=StepClock)
 
     @property
     def stopped(self) -> Stopped:

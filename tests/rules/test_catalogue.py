@@ -38,6 +38,10 @@ DESIGN_ORDER = {
     ),
     "OPT": "learning-rate-too-high learning-rate-too-low parameter-not-updated oscillating-loss",
     "FIT": ("underfitting overfitting not-converged diverged plateau no-better-than-trivial ignores-input inconclusive"),
+    "CMP": (
+        "loss-regressed metric-regressed flow-changed idle-units-grew gradient-error-grew suggested-rate-moved data-shifted "
+        "earlier-non-finite slower rule-not-judged not-comparable"
+    ),
 }
 PUBLIC_IDS = {name: f"{family}{101 + i}" for family, names in DESIGN_ORDER.items() for i, name in enumerate(names.split())}
 INFOS = {"nondifferentiable-point", "inconclusive"}
@@ -46,6 +50,8 @@ WARNINGS = {
     "missing-class", "class-imbalance", "duplicate-sample",
     "vanishing-activations", "exploding-activations", "vanishing-gradients-at-init", "exploding-gradients-at-init",
     "surprising-initial-loss", "parameter-without-gradient", "saturated-activation", "collapsed-representation",
+    "flow-changed", "idle-units-grew", "gradient-error-grew", "suggested-rate-moved", "data-shifted", "earlier-non-finite",
+    "slower", "rule-not-judged", "not-comparable",
     "learning-rate-too-low", "oscillating-loss", "underfitting", "overfitting", "not-converged", "plateau",
 }  # fmt: skip
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -53,7 +59,7 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 def test_ids_are_unique_and_in_order():
     ids = [rule.id for rule in RULES]
-    assert len(set(ids)) == len(ids) == 54
+    assert len(set(ids)) == len(ids) == 65
     families = list(DESIGN_ORDER)
     assert ids == sorted(ids, key=lambda i: (families.index(i[:3]), i))
 
