@@ -15,8 +15,10 @@ from torch import Tensor
 from dltool.core.errors import DataError, Problem
 from dltool.data.augment import Augmentation, check_augmentation
 from dltool.data.batches import Batches, Samples
+from dltool.data.checks import check_batch_size, check_normalize
 from dltool.data.dataset import DataBundle, Labels
 from dltool.data.facts import Survey, describe, non_finite_targets, survey_inputs
+from dltool.data.forms import Wanted
 from dltool.data.image_files import ImageFiles
 from dltool.data.inputs import Inputs, prepare_inputs
 from dltool.data.layout import Layout
@@ -25,7 +27,7 @@ from dltool.data.split import split_samples
 from dltool.data.subset import exclude, keep_classes, limit, read_exclusions
 from dltool.data.table import Table
 from dltool.data.target_statistics import class_counts, normalize_targets, target_statistics
-from dltool.data.targets import Encoded, Wanted, encode_targets
+from dltool.data.targets import Encoded, encode_targets
 from dltool.data.transforms import Normalize, Normalizer, fit_normalizer
 
 PASS_OVER_PADDING = frozenset({"cross_entropy", "nll", "hinge", "ctc"})
@@ -76,7 +78,7 @@ def assemble(train: Table, val: Table | None, options: Options) -> DataBundle:
     encoded = encode_targets(inputs.tables, options.wanted)
     _check_steps(inputs, encoded, options)
     parts = _parts(inputs.tables, encoded, options)
-    _check_batch_size(parts[0], options)
+    check_batch_size(options.batch_size, len(parts[0].table), asked=options.batch_size_asked)
     if options.augmentation is not None:
         check_augmentation(options.augmentation, inputs.layout, inputs.sample_shape, variable=inputs.variable)
         _check_moving_targets(options.augmentation, encoded)
@@ -162,13 +164,6 @@ def _check_steps(inputs: Inputs, encoded: Encoded, options: Options) -> None:
             raise DataError(Problem(message=message))
 
 
-def _check_batch_size(train: _Part, options: Options) -> None:
-    size, n = options.batch_size, len(train.table)
-    if size != "full" and size > n and options.batch_size_asked:
-        message = f"a batch of {size} is larger than the training data of {n} samples"
-        raise DataError(Problem(message=message, key="batch_size", expected=f"at most {n}, or `full` for all of them"))
-
-
 def _check_moving_targets(augmentation: Augmentation, encoded: Encoded) -> None:
     values = encoded.values[0]
     if augmentation.moves_pixels and isinstance(values, Tensor) and values.ndim >= 3 and values.is_floating_point():
@@ -180,9 +175,7 @@ def _check_moving_targets(augmentation: Augmentation, encoded: Encoded) -> None:
 
 def _bundle(parts: list[_Part], surveys: list[Survey], inputs: Inputs, encoded: Encoded, options: Options) -> DataBundle:
     ignored, layout = options.wanted.ignored, inputs.layout
-    if layout is Layout.TOKENS and options.normalize != "none":
-        message = "the inputs are whole numbers that an embedding looks up; they are not normalised"
-        raise DataError(Problem(message=message, key="normalize", expected="none"))
+    check_normalize(options.normalize, tokens=layout is Layout.TOKENS)
     moments = surveys[0].moments
     normalizer = None if moments is None else fit_normalizer(options.normalize, moments, layout)
     values, target_normalizer = normalize_targets([part.values for part in parts], encoded.kind, options.normalize_target)

@@ -7,7 +7,7 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from dltool.core.errors import DataError, Problem
+from dltool.data.checks import held_out
 from dltool.data.randomness import Stream, numpy_generator
 
 Index = NDArray[np.int64]
@@ -26,10 +26,7 @@ def split_samples(n: int, val: float, seed: int, labels: Index | None = None) ->
     Raises:
         DataError: one side would be empty.
     """
-    wanted = val if isinstance(val, int) else max(1, floor(n * val + 0.5))
-    if not 0 < wanted < n:
-        message = f"a validation split of {wanted} leaves {max(0, n - wanted)} of {n} samples to train on"
-        raise DataError(Problem(message=message, key="split.val", expected=f"at most {n - 1} samples" if n > 1 else None))
+    wanted = held_out(n, val)
     draw = numpy_generator(seed, Stream.SPLIT)
     order = draw.permutation(n)
     if labels is None:

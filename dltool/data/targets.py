@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -17,54 +16,11 @@ from torch import Tensor
 
 from dltool.core.errors import DataError, Location, Problem
 from dltool.core.measurements import TaskKind
+from dltool.data.forms import FORMS, IGNORED, OTHER_TASKS, Form, Wanted, is_discrete
 from dltool.data.table import Array, Table, examples, to_float32
 
 LARGEST = 2**62
 """Labels beyond are taken for this one: int64, with room to count."""
-IGNORED = -100
-"""The label that torch's cross-entropy ignores unless told otherwise."""
-
-
-class Form(Enum):
-    """What a loss wants to be compared with."""
-
-    CLASSES = "class numbers"
-    BITS = "0 and 1"
-    SIGNS = "1 and -1"
-    NUMBERS = "numbers"
-
-
-FORMS = {
-    "cross_entropy": Form.CLASSES,
-    "nll": Form.CLASSES,
-    "hinge": Form.CLASSES,
-    "multi_margin": Form.CLASSES,
-    "multilabel_margin": Form.CLASSES,
-    "ctc": Form.CLASSES,
-    "bce": Form.BITS,
-    "bce_with_logits": Form.BITS,
-    "multilabel_soft_margin": Form.BITS,
-    "soft_margin": Form.SIGNS,
-    "hinge_embedding": Form.SIGNS,
-    "margin_ranking": Form.SIGNS,
-    "cosine_embedding": Form.SIGNS,
-}
-"""By the loss's name in a spec; every other loss compares numbers."""
-OTHER_TASKS = frozenset(
-    {"multilabel_margin", "ctc", "kl_div", "hinge_embedding", "margin_ranking", "cosine_embedding", "triplet_margin"}
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the spec says of the targets. ``loss`` is None where none is named, ``task`` where the targets decide."""
-
-    loss: str | None = None
-    task: str | None = None
-    one_hot: bool = False
-    classes: tuple[str | int, ...] | None = None
-    ignored: int = IGNORED
-    """The label that the loss passes over: given to samples without a label, and to the steps that fill up a sequence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,22 +81,12 @@ def _form(tables: Sequence[Table], wanted: Wanted) -> tuple[Form, TaskKind]:
     elif wanted.task is not None:
         form = Form.CLASSES if wanted.task == "classification" else Form.NUMBERS
     else:
-        form = Form.CLASSES if all(_is_discrete(table.targets) for table in tables) else Form.NUMBERS
+        form = Form.CLASSES if all(is_discrete(table.targets) for table in tables) else Form.NUMBERS
     if wanted.loss in OTHER_TASKS:
         return form, "other"
     if form is Form.CLASSES or (wanted.one_hot and form is Form.NUMBERS):
         return form, "classification"
     return form, "regression" if form is Form.NUMBERS else "binary"
-
-
-def _is_discrete(targets: Array | list[Array]) -> bool:
-    """Words, or whole numbers all through (missing ones aside)."""
-    if isinstance(targets, list):
-        return all(_is_discrete(part) for part in targets)
-    if targets.dtype.kind != "f":
-        return True
-    finite = targets[np.isfinite(targets)]
-    return bool((finite == np.round(finite)).all())
 
 
 def _numbers(tables: Sequence[Table], wanted: Wanted, kind: TaskKind) -> Encoded:
@@ -223,7 +169,7 @@ def _whole(part: Array, ignored: int) -> Tensor:
 
 
 def _fractions(table: Table, wanted: Wanted, form: Form) -> Problem | None:
-    if _is_discrete(table.targets) or (form is Form.BITS and not wanted.one_hot):
+    if is_discrete(table.targets) or (form is Form.BITS and not wanted.one_hot):
         return None
     parts = table.targets if isinstance(table.targets, list) else [table.targets]
     flat = np.concatenate([part.reshape(-1) for part in parts])
@@ -280,7 +226,7 @@ def _binary(
         raise DataError(Problem(message=f"{message}: {examples(names)}", expected="cross_entropy, or `one_hot: true`"))
     if names is None:
         values = [_map(table.targets, lambda part: torch.from_numpy(to_float32(part))) for table in tables]
-        if not all(_is_discrete(table.targets) for table in tables):
+        if not all(is_discrete(table.targets) for table in tables):
             labels = None  # shares between 0 and 1, as in distillation
     else:
         values = [_map(part, lambda t: _signed(t, form, ignored)) for part in labels]

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from dltool.core.errors import DataError
+from dltool.data.forms import IGNORED, Wanted
 from dltool.data.table import Table
 from dltool.data.target_statistics import class_counts
-from dltool.data.targets import IGNORED, Wanted, encode_targets
+from dltool.data.targets import encode_targets
 
 NAN = float("nan")
 
