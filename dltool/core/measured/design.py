@@ -19,6 +19,15 @@ TargetKind = Literal["class-index", "one-hot", "multi-hot", "probabilities", "nu
 UNKNOWN_LAYER = "unknown"
 """``kind`` of a layer or operation that dltool has no name for: rules must not conclude across it."""
 
+PASSES_ON = frozenset({"flatten", "reshape", "expand", "permute", "select", "pad", "interpolate", "pixel_shuffle", "fold"})
+"""Traced operations that move values of a sample and compute nothing; so do ``cat`` and ``stack``, with several inputs."""
+AFFINE = frozenset({"scale", "shift", "add", "sub", "residual-add", "mean", "sum", "global_avg_pool"})
+"""Traced operations that are linear in what they take: times or plus a constant, sums, means.
+
+``mul``, ``div`` and ``matmul`` are so only where they take one layer alone (a learned scale). All others (exp, log, sqrt,
+abs, pow, clamp, where, compare, maximum, max, norm, einsum, matmul of two, ...) bend what they take.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DesignedInit:
@@ -66,7 +75,10 @@ class DesignedLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture(Section):
-    """The layers in the order in which they act; ``outputs`` are indices of those whose results the model returns.
+    """The layers in the order in which they act; ``outputs`` are indices of those whose results the loss is given.
+
+    That is what the model returns. What a loss of the user's own does to it first (a softmax, a selection) are layers too,
+    after all others. -1 among them: the loss is given the input itself.
 
     ``complete`` is False where part of it could not be followed (a model of the user's own inside a spec, code that no trace
     went through): what is absent then proves nothing.
@@ -84,7 +96,11 @@ class Architecture(Section):
 class LossTerm:
     """One term: ``name`` as in docs/spec.md. ``expects`` is what it takes the model's output for.
 
-    ``class_weights`` counts the weights by class that it was given, if any. ``key``, ``file`` and ``line`` are its place.
+    ``class_weights`` counts the weights by class that it was given, if any. ``takes`` are indices of the layers whose
+    results it is given; None for all of the architecture's outputs. A loss that a model's author wrote out himself and that
+    nothing recognised has the name "custom" and expects "unknown". ``target_shape`` is that of one sample's target as code
+    was seen to give it to the loss, after all reshaping (None: not seen; a spec's loss gets targets as in ``Samples``).
+    ``key``, ``file`` and ``line`` are its place.
     """
 
     name: str
@@ -92,6 +108,8 @@ class LossTerm:
     reduction: Literal["mean", "sum", "unknown"] = "mean"
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     class_weights: int | None = None
+    takes: tuple[int, ...] | None = None
+    target_shape: tuple[int, ...] | None = None
     key: str | None = None
     file: str | None = None
     line: int | None = None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 OURS = str(Path(__file__).parents[2])
-STEP = str(Path(OURS, "training", "step.py"))
+HANDOVERS = frozenset(str(Path(OURS, *path)) for path in (("training", "step.py"), ("probes", "design", "follow.py")))
 """Where dltool hands over to the user's code: what called it is not the user's model."""
 ENGINE = "_engine_run_backward"
 TORCH = str(Path(torch.__file__).parent)
@@ -34,7 +34,7 @@ def user_line(*, in_backward: bool = False) -> Line | None:
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack reads every source file
     in_library: Line | None = None
-    while frame is not None and frame.f_code.co_filename != STEP:
+    while frame is not None and frame.f_code.co_filename not in HANDOVERS:
         if in_backward and frame.f_code.co_name == ENGINE:
             break
         kind = _kind(frame.f_code.co_filename)
