@@ -22,13 +22,12 @@ from dltool.specs.build.model import BuiltModel, build_model
 from dltool.specs.build.optimizers import DEFAULT_LR, build_optimizer, default_optimizer
 from dltool.specs.build.schedules import RunLength, build_schedule
 from dltool.specs.load import LoadedSpec
-from dltool.specs.misfit import Collector, MisfitError, first_line, shape_text
+from dltool.specs.misfit import Collector, MisfitError, first_line
 from dltool.specs.schema.base import Target
 from dltool.specs.schema.losses import BceWithLogits
 from dltool.specs.schema.metrics import Metric as MetricSpec
-from dltool.specs.schema.model import Layered
 from dltool.specs.schema.spec import Spec
-from dltool.specs.shapes.incoming import Incoming
+from dltool.specs.shapes.incoming import Incoming, incoming_of
 from dltool.training.experiment import (
     Batch,
     BatchSource,
@@ -98,15 +97,9 @@ def first_batch(source: BatchSource) -> Batch:
 
 
 def _incoming(spec: Spec, data: DataBundle) -> Incoming:
-    given = spec.model.input if isinstance(spec.model, Layered) else None
-    if given is not None and not data.variable_length and tuple(given) != tuple(data.input_shape):
-        raise MisfitError(
-            "the data have samples of another shape",
-            value=shape_text(given),
-            expected=f"{shape_text(data.input_shape)}, or leave it out and start with `reshape`",
-        )
-    return Incoming(
-        tuple(data.input_shape), sequence=data.variable_length, padded=data.variable_length, integers=data.integer_inputs
+    variable = data.variable_length
+    return incoming_of(
+        spec.model, Incoming(tuple(data.input_shape), sequence=variable, padded=variable, integers=data.integer_inputs)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from dltool.core.measured.design import Argument, LossExpects, LossTerm, Objective
+from dltool.core.measured.design import Argument, LossExpects, LossTerm, Objective, Samples
 from dltool.specs.load import LoadedSpec
 from dltool.specs.misfit import KeyPath
 from dltool.specs.nodes import dotted
@@ -38,15 +38,25 @@ EXPECTS: dict[str, LossExpects] = {
 """By the loss's name, with its default arguments."""
 
 
-def objective_of(loaded: LoadedSpec) -> Objective:
-    """The terms as written; none where the loss is chosen from the data at run time."""
+def objective_of(loaded: LoadedSpec, samples: Samples) -> Objective:
+    """The terms as written; none where the loss is chosen from the data at run time.
+
+    The task is the spec's own word for it; without one, targets that are words or renumbered are classes, and fractions
+    are numbers, while whole numbers may be either.
+    """
     loss = loaded.spec.loss
     terms: tuple[LossTerm, ...] = ()
     if isinstance(loss, Terms):
         terms = tuple(_term(loaded, term.loss, ("loss", "terms", name)) for name, term in loss.terms.items())
     elif loss is not None:
         terms = (_term(loaded, loss, ("loss",)),)
-    return Objective(terms=terms, task=loaded.spec.data.task)
+    data = loaded.spec.data
+    task = data.task
+    if task is None and (data.one_hot or data.classes is not None or samples.renumbered):
+        task = "classification"
+    elif task is None and samples.target_kind == "numbers" and samples.label_min is None:
+        task = "regression"
+    return Objective(terms=terms, task=task)
 
 
 def _term(loaded: LoadedSpec, loss: Loss | Target, key: KeyPath) -> LossTerm:
