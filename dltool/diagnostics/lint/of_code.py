@@ -1,0 +1,86 @@
+"""The design of the user's own code: the sections that lint's rules judge, from one forward pass and the first batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+
+from dltool.core.errors import UserError
+from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
+from dltool.core.measurements import Section
+from dltool.diagnostics.example import SAMPLES, placed
+from dltool.diagnostics.lint.code_plan import plan_of_code
+from dltool.diagnostics.lint.code_samples import samples_of_code
+from dltool.probes.design.describe import Design, design_of_code
+from dltool.probes.nested import batch_size
+from dltool.specs.factory_batches import rows_of
+from dltool.training.experiment import Batch, Experiment
+
+FEWEST = 2
+"""Samples that are sent through the model: enough for batch norm."""
+MOST_ROWS = 512
+"""Samples whose inputs and targets are looked at, where the caller names no other number."""
+LABELS = frozenset({"class-index", "one-hot", "multi-hot", "probabilities", "signs"})
+
+
+def design_of_experiment(experiment: Experiment, *, rows: int = MOST_ROWS) -> tuple[Section, ...]:
+    """Architecture, Objective, Samples and Plan of what a factory returned.
+
+    Architecture and Objective are left out where the model raises on the samples it is tried on (the training, which gives
+    it whole batches, will tell whether it does there). Model, loss and random state are left as they were.
+
+    Args:
+        experiment: the factory's model, loss, data and optimizer, ready to train.
+        rows: samples whose targets are read at the most.
+    """
+    design = _traced(experiment)
+    output_shape = None if design is None else _output_shape(design.architecture, design.terms)
+    samples = samples_of_code(experiment, rows, output_shape)
+    plan = plan_of_code(experiment, samples)
+    if design is None:
+        return samples, plan
+    objective = Objective(terms=design.terms, task=_task(experiment, samples))
+    return design.architecture, objective, samples, plan
+
+
+def _traced(experiment: Experiment) -> Design | None:
+    """None where the model takes neither a few samples nor all of a batch."""
+    designs = (_try(experiment, batch) for batch in _batches(experiment))
+    return next((design for design in designs if design is not None), None)
+
+
+def _try(experiment: Experiment, batch: Batch) -> Design | None:
+    try:
+        return design_of_code(experiment.model, experiment.criterion, batch, kept_in_eval=experiment.kept_in_eval)
+    except UserError:
+        raise
+    except Exception:  # noqa: BLE001 - the user's code, on fewer samples than it may want
+        return None
+
+
+def _batches(experiment: Experiment) -> Iterator[Batch]:
+    """A few samples of what the model is tried on anyway, then all of that."""
+    batch = next(iter(experiment.train.fixed(SAMPLES, SAMPLES)), None)
+    if batch is None:
+        return
+    batch = placed(experiment, batch)
+    if not experiment.whole_batches and (batch_size(batch.input) or 0) > FEWEST:
+        yield rows_of(batch, torch.arange(FEWEST))
+    yield batch
+
+
+def _output_shape(architecture: Architecture, terms: tuple[LossTerm, ...]) -> tuple[int, ...] | None:
+    """Of one sample, where the loss is given a single output."""
+    taken = terms[0].takes if len(terms) == 1 and terms[0].takes is not None else architecture.outputs
+    return architecture.layers[taken[0]].leaves if len(taken) == 1 and taken[0] >= 0 else None
+
+
+def _task(experiment: Experiment, samples: Samples) -> Literal["classification", "regression"] | None:
+    """By the targets; by the loss where they do not say."""
+    if samples.target_kind in LABELS:
+        return "classification"
+    if samples.target_kind in {"numbers", "counts"}:
+        return "regression"
+    return {"classification": "classification", "binary": "classification", "regression": "regression"}.get(experiment.task)  # type: ignore[return-value]
