@@ -21,6 +21,20 @@ FEWEST_IN_ORDER = 20
 SUM_TOLERANCE = 1e-4
 
 
+class Seen(NamedTuple):
+    """What a pass through model and loss told of the targets.
+
+    ``output_shape`` is that of one sample's output, to tell a target that has a value for each output from a map of labels;
+    ``integer_targets`` and ``same_targets`` are those of ``probes.design.describe.Design``; ``of_numbers``: a term of the
+    loss is a distance.
+    """
+
+    output_shape: tuple[int, ...] | None = None
+    integer_targets: bool | None = None
+    same_targets: bool = True
+    of_numbers: bool = False
+
+
 class Read(NamedTuple):
     """Inputs, at most ``MOST_INPUTS`` samples of them, and targets, in the order in which they came."""
 
@@ -28,11 +42,8 @@ class Read(NamedTuple):
     targets: list[Tensor]
 
 
-def samples_of_code(experiment: Experiment, rows: int, output_shape: tuple[int, ...] | None) -> Samples:
-    """The first tensors of inputs and targets of at most ``rows`` samples.
-
-    ``output_shape`` is that of one sample's output, to tell a target that has a value for each output from a map of labels.
-    """
+def samples_of_code(experiment: Experiment, rows: int, seen: Seen | None) -> Samples:
+    """The first tensors of inputs and targets of at most ``rows`` samples; ``seen`` where the loss could be followed."""
     read = _read(experiment, rows)
     train, val = experiment.train.samples, experiment.val
     count = sum(len(target) for target in read.targets)
@@ -42,7 +53,7 @@ def samples_of_code(experiment: Experiment, rows: int, output_shape: tuple[int, 
         rows_read=count,
         all_read=train is not None and count >= train,
     )
-    return _with_targets(_with_inputs(known, read.inputs), read.targets, output_shape, experiment)
+    return _with_targets(_with_inputs(known, read.inputs), read.targets, seen or Seen())
 
 
 def _read(experiment: Experiment, rows: int) -> Read:
@@ -75,23 +86,21 @@ def _with_inputs(known: Samples, inputs: list[Tensor]) -> Samples:
     )
 
 
-def _with_targets(
-    known: Samples, targets: list[Tensor], output_shape: tuple[int, ...] | None, experiment: Experiment
-) -> Samples:
+def _with_targets(known: Samples, targets: list[Tensor], seen: Seen) -> Samples:
     if not targets or targets[0].is_complex() or len({tensor.ndim for tensor in targets}) > 1:
         return known
-    shapes = {tensor.shape[1:] for tensor in targets}
-    shape = tuple(targets[0].shape[1:]) if len(shapes) == 1 else None
     flat = torch.cat([tensor.reshape(-1) for tensor in targets])
     if not flat.numel():
         return known
-    kind = _kind(
-        targets, flat, per_output=shape is not None and bool(shape) and shape == output_shape, experiment=experiment
-    )
-    integers = not targets[0].is_floating_point()
-    known = replace(known, target_kind=kind, target_shape=shape, integer_targets=integers)
     if all(target.numel() == len(target) for target in targets):
         known = replace(known, sorted_by_target=_is_in_order(flat))
+    if not seen.same_targets:
+        return known
+    shapes = {tuple(tensor.shape[1:]) for tensor in targets}
+    shape = shapes.pop() if len(shapes) == 1 else None
+    integers = not flat.is_floating_point() if seen.integer_targets is None else seen.integer_targets
+    kind = _kind(targets, flat, per_output=bool(shape) and shape == seen.output_shape, integers=integers, seen=seen)
+    known = replace(known, target_kind=kind, target_shape=shape, integer_targets=integers)
     if kind == "class-index":
         return replace(known, classes=len(torch.unique(flat)), label_min=int(flat.min()), label_max=int(flat.max()))
     numbers = flat.double()
@@ -104,17 +113,16 @@ def _with_targets(
     )
 
 
-def _kind(targets: list[Tensor], flat: Tensor, *, per_output: bool, experiment: Experiment) -> TargetKind:
-    """What the targets are, by their dtype, values and shape."""
-    integers = not flat.is_floating_point()
+def _kind(targets: list[Tensor], flat: Tensor, *, per_output: bool, integers: bool, seen: Seen) -> TargetKind:
+    """What the targets are, by the type that the loss gets, their values and their shape."""
     zeros_and_ones = flat.dtype == torch.bool or bool(((flat == 0) | (flat == 1)).all())
     wide = targets[0].ndim > 1 and targets[0].shape[1] > 1
     sums_to_one = wide and all(bool(((t.double().sum(1) - 1).abs() < SUM_TOLERANCE).all()) for t in targets)
-    if integers and not (per_output and zeros_and_ones and wide):
+    whole = not flat.is_floating_point()
+    if (integers or whole) and not (per_output and zeros_and_ones and wide):
         if flat.dtype == torch.bool:
             return "multi-hot"
-        distances = experiment.task == "regression" and len(torch.unique(flat)) > MOST_LABELS
-        return "numbers" if distances else "class-index"
+        return "counts" if seen.of_numbers and len(torch.unique(flat)) > MOST_LABELS else "class-index"
     if zeros_and_ones:
         return "one-hot" if sums_to_one else "multi-hot"
     if sums_to_one and bool((flat >= 0).all()):

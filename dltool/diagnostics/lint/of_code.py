@@ -8,11 +8,11 @@ from typing import Literal
 import torch
 
 from dltool.core.errors import UserError
-from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
+from dltool.core.measured.design import Objective, Samples
 from dltool.core.measurements import Section
 from dltool.diagnostics.example import SAMPLES, placed
 from dltool.diagnostics.lint.code_plan import plan_of_code
-from dltool.diagnostics.lint.code_samples import samples_of_code
+from dltool.diagnostics.lint.code_samples import Seen, samples_of_code
 from dltool.probes.design.describe import Design, design_of_code
 from dltool.probes.nested import batch_size
 from dltool.specs.factory_batches import rows_of
@@ -36,12 +36,11 @@ def design_of_experiment(experiment: Experiment, *, rows: int = MOST_ROWS) -> tu
         rows: samples whose targets are read at the most.
     """
     design = _traced(experiment)
-    output_shape = None if design is None else _output_shape(design.architecture, design.terms)
-    samples = samples_of_code(experiment, rows, output_shape)
+    samples = samples_of_code(experiment, rows, None if design is None else _as_the_loss_sees(design))
     plan = plan_of_code(experiment, samples)
     if design is None:
         return samples, plan
-    objective = Objective(terms=design.terms, task=_task(experiment, samples))
+    objective = Objective(terms=design.terms, task=_task(samples, _as_the_loss_sees(design)))
     return design.architecture, objective, samples, plan
 
 
@@ -71,16 +70,21 @@ def _batches(experiment: Experiment) -> Iterator[Batch]:
     yield batch
 
 
-def _output_shape(architecture: Architecture, terms: tuple[LossTerm, ...]) -> tuple[int, ...] | None:
-    """Of one sample, where the loss is given a single output."""
-    taken = terms[0].takes if len(terms) == 1 and terms[0].takes is not None else architecture.outputs
-    return architecture.layers[taken[0]].leaves if len(taken) == 1 and taken[0] >= 0 else None
+def _as_the_loss_sees(design: Design) -> Seen:
+    """A single output's shape, where the loss is given no other; and what it makes of the targets."""
+    taken = design.terms[0].takes if len(design.terms) == 1 else None
+    taken = design.architecture.outputs if taken is None else taken
+    single = len(taken) == 1 and taken[0] >= 0
+    return Seen(
+        output_shape=design.architecture.layers[taken[0]].leaves if single else None,
+        integer_targets=design.integer_targets,
+        same_targets=design.same_targets,
+        of_numbers=any(term.expects == "values" for term in design.terms),
+    )
 
 
-def _task(experiment: Experiment, samples: Samples) -> Literal["classification", "regression"] | None:
-    """By the targets; by the loss where they do not say."""
+def _task(samples: Samples, seen: Seen) -> Literal["classification", "regression"] | None:
+    """What the targets say; whole numbers against a distance may be classes or ratings."""
     if samples.target_kind in LABELS:
-        return "classification"
-    if samples.target_kind in {"numbers", "counts"}:
-        return "regression"
-    return {"classification": "classification", "binary": "classification", "regression": "regression"}.get(experiment.task)  # type: ignore[return-value]
+        return None if seen.of_numbers else "classification"
+    return "regression" if samples.target_kind == "numbers" and not seen.integer_targets else None

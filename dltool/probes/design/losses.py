@@ -51,7 +51,7 @@ class LossCall(NamedTuple):
     """A loss function that was called on something that depends on the model's input.
 
     ``takes`` are the nodes that it was given for the output (the target, where that alone depends on the input: a call with
-    the two exchanged). ``node`` is its own.
+    the two exchanged). ``node`` is its own. ``target`` is what it compared that with.
     """
 
     kind: LossKind
@@ -61,6 +61,7 @@ class LossCall(NamedTuple):
     reduction: str
     arguments: Mapping[str, Argument]
     class_weights: int | None
+    target: Tensor | None
     target_shape: tuple[int, ...] | None
     file: str | None
     line: int | None

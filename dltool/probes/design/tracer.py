@@ -228,6 +228,7 @@ class Tracer(TorchFunctionMode):
             reduction=reduction_of(given),
             arguments=arguments,
             class_weights=classes,
+            target=target,
             target_shape=None if target is None else self.record.sample_shape(target),
             file=node.file,
             line=node.line,
