@@ -63,7 +63,30 @@ from dltool.rules.nonfinite.non_finite_input import NonFiniteInput
 from dltool.rules.nonfinite.non_finite_loss import NonFiniteLoss
 from dltool.rules.nonfinite.non_finite_parameter import NonFiniteParameter
 from dltool.rules.nonfinite.non_finite_update import NonFiniteUpdate
+from dltool.rules.spec.bias_before_norm import BiasBeforeNorm
+from dltool.rules.spec.bounded_output_regression import BoundedOutputRegression
+from dltool.rules.spec.broadcast_loss import BroadcastLoss
+from dltool.rules.spec.constant_init import ConstantInit
+from dltool.rules.spec.excessive_dropout import ExcessiveDropout
+from dltool.rules.spec.excessive_regularisation import ExcessiveRegularisation
+from dltool.rules.spec.global_stats_in_training import GlobalStatsInTraining
+from dltool.rules.spec.init_activation_mismatch import InitActivationMismatch
+from dltool.rules.spec.learning_rate_out_of_range import LearningRateOutOfRange
+from dltool.rules.spec.loss_task_mismatch import LossTaskMismatch
+from dltool.rules.spec.missing_nonlinearity import MissingNonlinearity
+from dltool.rules.spec.missing_output_activation import MissingOutputActivation
+from dltool.rules.spec.output_size_mismatch import OutputSizeMismatch
+from dltool.rules.spec.pool_stride_exceeds_kernel import PoolStrideExceedsKernel
+from dltool.rules.spec.relu_output import ReluOutput
+from dltool.rules.spec.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
 from dltool.rules.spec.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
+from dltool.rules.spec.softmax_over_one_unit import SoftmaxOverOneUnit
+from dltool.rules.spec.spatial_collapse import SpatialCollapse
+from dltool.rules.spec.sum_reduction import SumReduction
+from dltool.rules.spec.target_encoding_mismatch import TargetEncodingMismatch
+from dltool.rules.spec.too_few_epochs import TooFewEpochs
+from dltool.rules.spec.unshuffled_data import UnshuffledData
+from dltool.rules.spec.wrong_output_activation import WrongOutputActivation
 from dltool.rules.updates.learning_rate_too_high import LearningRateTooHigh
 from dltool.rules.updates.learning_rate_too_low import LearningRateTooLow
 from dltool.rules.updates.oscillating_loss import OscillatingLoss
@@ -71,6 +94,29 @@ from dltool.rules.updates.parameter_not_updated import ParameterNotUpdated
 
 RULES: tuple[type[Rule], ...] = (
     SoftmaxBeforeCrossEntropy,
+    SoftmaxOverOneUnit,
+    SigmoidBeforeBceWithLogits,
+    MissingOutputActivation,
+    WrongOutputActivation,
+    BoundedOutputRegression,
+    ReluOutput,
+    LossTaskMismatch,
+    TargetEncodingMismatch,
+    OutputSizeMismatch,
+    BroadcastLoss,
+    SumReduction,
+    MissingNonlinearity,
+    BiasBeforeNorm,
+    ExcessiveDropout,
+    ExcessiveRegularisation,
+    PoolStrideExceedsKernel,
+    SpatialCollapse,
+    LearningRateOutOfRange,
+    ConstantInit,
+    InitActivationMismatch,
+    GlobalStatsInTraining,
+    UnshuffledData,
+    TooFewEpochs,
     NonFiniteValue,
     CorruptFile,
     FormatMismatch,

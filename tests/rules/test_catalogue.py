@@ -17,7 +17,13 @@ from dltool.rules.reference import reference
 ROOT = Path(__file__).parents[2]
 
 DESIGN_ORDER = {
-    "SPC": "softmax-before-cross-entropy",
+    "SPC": (
+        "softmax-before-cross-entropy softmax-over-one-unit sigmoid-before-bce-with-logits missing-output-activation "
+        "wrong-output-activation bounded-output-regression relu-output loss-task-mismatch target-encoding-mismatch "
+        "output-size-mismatch broadcast-loss sum-reduction missing-nonlinearity bias-before-norm excessive-dropout "
+        "excessive-regularisation pool-stride-exceeds-kernel spatial-collapse learning-rate-out-of-range constant-init "
+        "init-activation-mismatch global-stats-in-training unshuffled-data too-few-epochs"
+    ),
     "DAT": (
         "non-finite-value corrupt-file format-mismatch constant-feature constant-image outlier unnormalised-input "
         "unnormalised-target label-out-of-range labels-not-zero-based missing-class class-imbalance duplicate-sample "
@@ -44,8 +50,10 @@ DESIGN_ORDER = {
     ),
 }
 PUBLIC_IDS = {name: f"{family}{101 + i}" for family, names in DESIGN_ORDER.items() for i, name in enumerate(names.split())}
-INFOS = {"nondifferentiable-point", "inconclusive"}
+INFOS = {"nondifferentiable-point", "inconclusive", "bias-before-norm", "too-few-epochs"}
 WARNINGS = {
+    "sum-reduction", "missing-nonlinearity", "excessive-dropout", "excessive-regularisation", "learning-rate-out-of-range",
+    "init-activation-mismatch", "unshuffled-data",
     "constant-feature", "constant-image", "outlier", "suspected-label-error", "unnormalised-input", "unnormalised-target",
     "missing-class", "class-imbalance", "duplicate-sample",
     "vanishing-activations", "exploding-activations", "vanishing-gradients-at-init", "exploding-gradients-at-init",
@@ -59,7 +67,7 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 def test_ids_are_unique_and_in_order():
     ids = [rule.id for rule in RULES]
-    assert len(set(ids)) == len(ids) == 65
+    assert len(set(ids)) == len(ids) == 88
     families = list(DESIGN_ORDER)
     assert ids == sorted(ids, key=lambda i: (families.index(i[:3]), i))
 

@@ -1,0 +1,137 @@
+"""SPC113 missing-nonlinearity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar
+
+from dltool.core.finding import Finding, Severity
+from dltool.core.measured.design import Architecture, DesignedLayer
+from dltool.core.measurements import Measurements
+from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.graph import (
+    AFFINE,
+    AVERAGING,
+    BATCH_NORMS,
+    CONVS,
+    INPUT,
+    NO_LAYERS,
+    TRANSPARENT,
+    Graph,
+    called,
+    numbers,
+    place_of,
+)
+
+STRAIGHT = TRANSPARENT | AVERAGING | BATCH_NORMS | {"scale", "shift"}
+"""What lies between two layers without bending anything, at least in eval mode."""
+
+
+class MissingNonlinearity(Rule):
+    """Two layers with weights follow each other with nothing non-linear between them.
+
+    What it measures: pairs of linear layers and convolutions that are joined by dropout, reshaping, means and batch norm
+    alone, where nothing else reads what is between.
+
+    Why it is bad: the product of two matrices is a matrix. The pair can express nothing that the second alone could not, at
+    the price of both.
+
+    How to fix: an activation between them (relu, gelu, tanh), or only one of them.
+
+    When it is wrong: a bottleneck narrower than both its sides is a low-rank factorisation, and grouped, depthwise and
+    separable convolutions are structure, not repetition; sums of branches, max pooling, recurrent and attention layers bend;
+    frozen layers are someone else's features. None of them is reported. A deep linear model on purpose is.
+
+    References: NeuraLint (Nikanjam et al. 2021), "missing non-linearity"; UMLAUT (Schoop et al. 2021), "linear activation
+    in a hidden layer"; Sandler et al. 2018, MobileNetV2 (linear bottlenecks); Goodfellow et al. 2016, section 6.1.
+    """
+
+    id = "SPC113"
+    name = "missing-nonlinearity"
+    severity = Severity.WARNING
+    needs = (Architecture,)
+    explains: ClassVar[tuple[str, ...]] = (
+        "vanishing-gradient",
+        "exploding-gradient",
+        "underfitting",
+        "not-converged",
+        "plateau",
+        "no-better-than-trivial",
+    )
+
+    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        graph = Graph(measured[Architecture])
+        if not graph.is_known:
+            return Skip(NO_LAYERS)
+        pairs = [pair for i in range(len(graph.layers)) if (pair := _pair(graph, i)) is not None]
+        if not pairs:
+            return ()
+        before, after = pairs[0]
+        more = (
+            f", and {len(pairs) - 1} more such pairs"
+            if len(pairs) > 2
+            else ", and another such pair"
+            if len(pairs) == 2
+            else ""
+        )
+        return [
+            self.finding(
+                f"nothing non-linear stands between {called(before)} and {called(after)}{more}",
+                where=place_of(after),
+                cause="two linear maps in a row are one linear map",
+                evidence={
+                    "pairs": len(pairs),
+                    "before": [one.key or one.module for one, _ in pairs],
+                    "after": [other.key or other.module for _, other in pairs],
+                },
+                advice=(f"an activation (relu, gelu) before {called(after)}", "or only one of the two layers"),
+            )
+        ]
+
+
+def _pair(graph: Graph, index: int) -> tuple[DesignedLayer, DesignedLayer] | None:
+    """The layer at ``index`` and the one before it, where the two amount to one."""
+    after = graph.layers[index]
+    if after.kind not in AFFINE or len(after.follows) != 1:
+        return None
+    at, reshaped = after.follows[0], False
+    while at != INPUT and graph.layers[at].kind in STRAIGHT and len(graph.layers[at].follows) == 1:
+        if graph.only_reader(at) is None:
+            return None
+        reshaped = reshaped or graph.layers[at].kind == "reshape"
+        at = graph.layers[at].follows[0]
+    if at == INPUT or graph.only_reader(at) is None or graph.layers[at].kind not in AFFINE:
+        return None
+    before = graph.layers[at]
+    folded = reshaped and before.kind not in CONVS and after.kind in CONVS  # a vector made into maps, as in generators
+    if before.frozen or after.frozen or folded or _is_bottleneck(before, after) or _is_separable(before, after):
+        return None
+    return before, after
+
+
+def _is_bottleneck(before: DesignedLayer, after: DesignedLayer) -> bool:
+    """Whether the pair is a factorisation of lower rank than a single layer would have."""
+    (enters, between), (_, leaves) = _width(before), _width(after)
+    return enters is None or between is None or leaves is None or between < min(enters, leaves)
+
+
+def _is_separable(before: DesignedLayer, after: DesignedLayer) -> bool:
+    """Whether the two convolutions share one window's work: by channels, or by directions."""
+    if before.kind not in CONVS or after.kind not in CONVS:
+        return False
+    if any(layer.arguments.get("groups", 1) != 1 for layer in (before, after)):
+        return True
+    dims = int(before.kind[4])
+    one, other = (numbers(layer.arguments.get("kernel_size"), dims) for layer in (before, after))
+    if one is None or other is None:
+        return True
+    apart = all(1 in pair for pair in zip(one, other, strict=True))
+    return apart and math.prod(one) > 1 and math.prod(other) > 1
+
+
+def _width(layer: DesignedLayer) -> tuple[int | None, int | None]:
+    """Features or channels in and out."""
+    names = ("in_channels", "out_channels") if layer.kind in CONVS else ("in_features", "out_features")
+    enters, leaves = (layer.arguments.get(name) for name in names)
+    return enters if isinstance(enters, int) else None, leaves if isinstance(leaves, int) else None
