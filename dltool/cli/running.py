@@ -20,8 +20,19 @@ def running(target: str, stop: StopFlag) -> Iterator[None]:
     Raises:
         TargetError: the target's code called ``sys.exit``.
     """
+    with calling(target), stop.on_signals():
+        yield
+
+
+@contextmanager
+def calling(target: str) -> Iterator[None]:
+    """Within the block stdout leads to stderr.
+
+    Raises:
+        TargetError: the target's code called ``sys.exit``.
+    """
     try:
-        with redirect_stdout(sys.stderr), stop.on_signals():
+        with redirect_stdout(sys.stderr):
             yield
     except SystemExit as left:
         raise TargetError(f"{target} left the run with SystemExit({left.code})") from left
