@@ -23,6 +23,7 @@ from dltool.cli.emit import BUG, INTERRUPTED, USER_ERROR
 from dltool.cli.explain import explain
 from dltool.cli.gradcheck import gradcheck
 from dltool.cli.init_stats import init_stats
+from dltool.cli.lint import lint
 from dltool.cli.lr_find import lr_find
 from dltool.cli.nan_hunt import nan_hunt
 from dltool.cli.new import new
@@ -51,6 +52,7 @@ app.command(short_help="Where does the first NaN or Inf come from?")(nan_hunt)
 app.command(short_help="Do signals and gradients survive the depth at the start?")(init_stats)
 app.command(short_help="Which learning rate?")(lr_find)
 app.command(short_help="Which samples of a data set are corrupt or suspicious?")(scan)
+app.command(short_help="What is wrong with a spec, without running it?")(lint)
 app.command(short_help="Write a starter spec that trains as it is.")(new)
 app.command(short_help="Show a spec as it will be run.")(show)
 app.command(short_help="Print the JSON Schema of specs or of reports.")(schema)
