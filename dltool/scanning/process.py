@@ -39,11 +39,18 @@ Event = tuple["Worker", bytes | None]
 
 
 class Positions:
-    """Shared memory with one number for each worker: which sample of which batch it is at, 0 between batches."""
+    """Shared memory with one number for each worker: which sample of which batch it is at, 0 between batches.
 
-    def __init__(self, slots: int) -> None:
-        descriptor, self.path = tempfile.mkstemp(prefix="dltool-scan-")
-        os.ftruncate(descriptor, 8 * slots)
+    ``path`` is of those that another process made.
+    """
+
+    def __init__(self, slots: int, path: str | None = None) -> None:
+        self._is_ours = path is None
+        if path is None:
+            descriptor, self.path = tempfile.mkstemp(prefix="dltool-scan-")
+            os.ftruncate(descriptor, 8 * slots)
+        else:
+            descriptor, self.path = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0)), path
         self._memory = mmap.mmap(descriptor, 8 * slots)
         os.close(descriptor)
         self._numbers = memoryview(self._memory).cast("Q")
@@ -51,6 +58,9 @@ class Positions:
     def __getitem__(self, slot: int) -> int:
         number: int = self._numbers[slot]
         return number
+
+    def __setitem__(self, slot: int, position: int) -> None:
+        self._numbers[slot] = position
 
     def reset(self, slot: int) -> None:
         """A new worker takes the slot."""
@@ -60,8 +70,9 @@ class Positions:
         """The file goes; workers that still map it keep their memory."""
         self._numbers.release()
         self._memory.close()
-        with suppress(OSError):
-            Path(self.path).unlink()
+        if self._is_ours:
+            with suppress(OSError):
+                Path(self.path).unlink()
 
 
 @dataclass(slots=True, eq=False)
@@ -76,12 +87,29 @@ class Assignment:
 
 
 @dataclass(slots=True)
-class _Watch:
-    """Where the worker was when it was last looked at, and since when."""
+class Watch:
+    """Where a process was when it was last looked at, and since when."""
 
     position: int = 0
     since_s: float = 0.0
     cpu_s: float | None = None
+
+    def overdue(self, position: int, pid: int, limit_s: float) -> bool:
+        """Whether the process has been at one position, other than 0, for longer than ``limit_s``.
+
+        To be asked now and then. Time counts where the processor was used, so that a busy machine makes nobody guilty.
+        """
+        now_s = time.monotonic()
+        if position != self.position or position == 0:
+            self.position, self.since_s, self.cpu_s = position, now_s, cpu_seconds(pid)
+            return False
+        elapsed_s = now_s - self.since_s
+        if elapsed_s < limit_s:
+            return False
+        cpu_s = cpu_seconds(pid)
+        if cpu_s is None or self.cpu_s is None or elapsed_s >= WALL_FACTOR * limit_s:
+            return True
+        return cpu_s - self.cpu_s >= CPU_SHARE * limit_s
 
 
 @dataclass(slots=True, eq=False)
@@ -95,7 +123,7 @@ class Worker:
     given: deque[Assignment] = field(default_factory=deque)
     served: int = 0
     ready: bool = False
-    _watch: _Watch = field(default_factory=_Watch)
+    _watch: Watch = field(default_factory=Watch)
 
     @classmethod
     def start(cls, slot: int, positions: Positions, orders: Orders, events: queue.SimpleQueue[Event]) -> Worker:
@@ -144,26 +172,11 @@ class Worker:
         return position % BATCH_STRIDE - 1
 
     def hangs(self, timeout_s: float, bytes_per_s: float) -> bool:
-        """Whether its sample takes longer than ``timeout_s`` and the time that reading it at ``bytes_per_s`` takes.
-
-        To be asked now and then. Time counts where the processor was used, so that a busy machine makes no file guilty.
-        """
-        position = self.positions[self.slot]
-        now_s = time.monotonic()
-        if position != self._watch.position or position == 0:
-            self._watch = _Watch(position, now_s, cpu_seconds(self.process.pid))
-            return False
+        """Whether its sample takes longer than ``timeout_s`` and the time that reading it at ``bytes_per_s`` takes."""
         at = self.suspect()
-        if at is None:
-            return False
-        limit_s = timeout_s + max(0, self.given[0].tasks[at][3]) / bytes_per_s
-        elapsed_s = now_s - self._watch.since_s
-        if elapsed_s < limit_s:
-            return False
-        cpu_s = cpu_seconds(self.process.pid)
-        if cpu_s is None or self._watch.cpu_s is None or elapsed_s >= WALL_FACTOR * limit_s:
-            return True
-        return cpu_s - self._watch.cpu_s >= CPU_SHARE * limit_s
+        size_bytes = 0 if at is None else max(0, self.given[0].tasks[at][3])
+        limit_s = timeout_s + size_bytes / bytes_per_s
+        return self._watch.overdue(self.positions[self.slot], self.process.pid, limit_s) and at is not None
 
     def last_words(self) -> str:
         """The end of what it wrote to stderr."""

@@ -76,7 +76,7 @@ def main() -> None:
     """Work until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     no_core_files()
-    requests, answers = _own_pipes()
+    requests, answers = own_pipes()
     first = read_frame(requests)
     if first is None:
         return
@@ -162,7 +162,7 @@ def _look_again(path: str, name: str, inspector: Inspector, settings: InspectSet
     return replace(found, flaws=(*found.flaws, flaw))
 
 
-def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
+def own_pipes() -> tuple[BinaryIO, BinaryIO]:
     """Stdin and stdout, out of reach of libraries that read or print: for those they are empty, or lead to stderr."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")

@@ -19,9 +19,10 @@ from dltool.core.measurements import Section
 from dltool.core.report import Report
 from dltool.diagnostics.scan.against_model import CPU, fit_of
 from dltool.diagnostics.scan.conclude import Conclusion, conclude
+from dltool.diagnostics.scan.dataset.apart import Apart, Terms
 from dltool.diagnostics.scan.dataset.parts import Opened, Part, open_code
 from dltool.diagnostics.scan.dataset.probing import default_batches, loader_batches, main_shape, pair_of
-from dltool.diagnostics.scan.dataset.reading import Kept, Reader, nothing_read
+from dltool.diagnostics.scan.dataset.reading import Read, nothing_read
 from dltool.diagnostics.scan.dataset.shapes import batch_of, most_common_example, odd_samples
 from dltool.diagnostics.scan.dataset.survey import Survey
 from dltool.diagnostics.scan.default_net import NAME, default_net, features_of
@@ -73,20 +74,30 @@ def run_code(target: str, options: ScanOptions, started_s: float) -> Report:
 class _Seen:
     """A part that was read, and what was seen."""
 
-    part: Part
+    apart: Apart
     survey: Survey
+
+    @property
+    def part(self) -> Part:
+        """What was read."""
+        return self.apart.part
 
 
 class _DatasetScan:
     def __init__(self, target: str, opened: Opened, options: ScanOptions, seed: int) -> None:
         self.target, self.options, self.seed = target, options, seed
-        again = options.probe or opened.model is not None
-        parts = (replace(p, source=Kept(p.source)) if again and isinstance(p.source, Iterator) else p for p in opened.parts)
-        self.opened = replace(opened, parts=tuple(parts))
+        self.opened = opened
         self.progress: ScanProgress = options.progress or SilentScan()
         self.assumptions: list[str] = []
         self._stop = options.stop or StopFlag(options.timeout_s)
         self._file = target.rpartition(":")[0]
+        self._terms = Terms(
+            target=target,
+            seed=seed,
+            sample_timeout_s=options.sample_timeout_s,
+            memory_bytes=options.memory_bytes,
+            stopped=lambda: self._stop.reason is not None,
+        )
 
     def sections(self, outlets: Outlets) -> Iterator[Section]:
         """Read everything; then model and probe, which need to know what samples look like."""
@@ -113,17 +124,17 @@ class _DatasetScan:
         first = part is self.opened.parts[0]
         path = self.target if first else f"{self.target}#{part.name}"
         survey = Survey(path, self._file)
-        remarks: list[tuple[str, str]] = []
-        reader = Reader(part, lambda: self._stop.reason is not None, remarks)
+        again = self.options.probe or self.opened.model is not None
+        apart = Apart(part, self._terms, keeps=again)
         tick_s = 0.0
         with rng.seeded(self.seed, CPU):
-            for read in reader.samples():
+            for read in apart.samples():
                 survey.add(read)
                 if (now_s := time.monotonic()) >= tick_s + TICK_S:
                     tick_s = now_s
                     self.progress.advance(survey.samples, survey.read_bytes, None)
-        gathering.take(Entry(Item(gathering.files, path, self._file, split=part.split), survey.inspection(remarks)))
-        return _Seen(part, survey)
+        gathering.take(Entry(Item(gathering.files, path, self._file, split=part.split), survey.inspection(apart.remarks)))
+        return _Seen(apart, survey)
 
     def _fit(self, seen: _Seen) -> tuple[ModelFit | None, Criterion | None]:
         """The model on a batch of usual samples, and the loss that goes with what it gives."""
@@ -150,7 +161,8 @@ class _DatasetScan:
         try:
             with rng.seeded(self.seed, CPU):
                 if part.form == "batches":
-                    return as_batch(next(iter(part.source)), part.name)
+                    first = next(read.value for read in seen.apart.items() if read.raised is None)
+                    return as_batch(first, part.name)
                 sample = most_common_example(seen.survey)
                 count = part.batch_size or 2
                 return None if sample is None else pair_of(batch_of(part, [sample] * count))
@@ -179,7 +191,7 @@ class _DatasetScan:
         if model is not None and (fit is None or fit.misfits or fit.reason_not_tried is not None):
             return Probed(model=MODEL, samples=0, reason_not_probed="the model cannot take a batch of the data")
         if model is not None:
-            batches = self._each(seen, lambda each, reads: loader_batches(each.part, each.survey, reads))
+            batches = self._each(seen, lambda each, reads: loader_batches(each.part, each.survey, reads, each.apart.items))
             made = bare_experiment(model, criterion or _output_alone(), self.target, self.seed, batches)
             return probe(made, MODEL, told, self._stop)
         shape = next((shape for each in seen if (shape := main_shape(each.survey)) is not None), None)
@@ -191,10 +203,9 @@ class _DatasetScan:
         batches = self._each(seen, lambda each, reads: default_batches(each.survey, reads, classes, shape))
         return probe(bare_experiment(net, loss, self.target, self.seed, batches), NAME, told, self._stop)
 
-    def _each(self, seen: list[_Seen], make: Callable[[_Seen, Iterator[Any]], Placed]) -> Placed:
+    def _each(self, seen: list[_Seen], make: Callable[[_Seen, Iterator[Read]], Placed]) -> Placed:
         for each in seen:
-            reader = Reader(each.part, lambda: self._stop.reason is not None, [])
-            yield from make(each, reader.samples())
+            yield from make(each, each.apart.samples())
 
 
 def _output_alone() -> Criterion:

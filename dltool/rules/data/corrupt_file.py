@@ -12,14 +12,16 @@ from dltool.rules.base import Rule
 from dltool.rules.data.flawed import of_files
 
 GET_AGAIN = "get the file again from where it came from, or leave it out (dltool scan --manifest, --quarantine)"
+MEND = "mend what the dataset reads there, or leave these samples out (torch.utils.data.Subset)"
 ADVICE = {
     "html": "download it again: what was saved is a web page, not the data",
     "json": "download it again: what was saved is a server's answer, not the data",
     "xml": "download it again: what was saved is a server's answer, not the data",
     "lfs-pointer": "run `git lfs pull`: the file holds a pointer to the data, not the data",
     "unreadable": "look at the file's permissions and at the disk",
-    "raises": "mend what __getitem__ reads there, or leave these samples out (torch.utils.data.Subset)",
+    **dict.fromkeys(("raises", "crash", "hang"), MEND),
     "ends-early": "mend the source, or the length that it tells",
+    "gave-up": "mend what the dataset reads there, and scan it again",
     "endless": "give the dataset a length, or scan it with --timeout",
     "changed": "find out who changed the file since the manifest was written; get it again or write the manifest anew",
 }

@@ -10,6 +10,8 @@ from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule
 
 EXAMPLES = 8
+TOLD = {"dataset": 4}
+"""Flaws of one file that its finding tells, by format: all samples of a dataset are in one."""
 
 
 def of_files(rule: Rule, measured: Measurements, advice: Mapping[str, str], otherwise: str) -> Iterator[Finding]:
@@ -39,9 +41,10 @@ def members(samples: Iterable[Sample]) -> list[dict[str, object]]:
 def _of_file(rule: Rule, flawed: FlawedFile, advice: tuple[str, ...]) -> Finding:
     grave = next(flaw for flaw in flawed.flaws if flaw.severity is flawed.severity)
     rows = [sample.row for sample in flawed.samples if sample.row is not None]
-    others = len(flawed.flaws) - 1
+    told = [flaw.detail for flaw in flawed.flaws if flaw.severity is flawed.severity][: TOLD.get(flawed.format or "", 1)]
+    others = len(flawed.flaws) - len(told)
     return rule.finding(
-        f"{flawed.path}: {grave.detail}" + (f" (and {others} more)" if others else ""),
+        f"{flawed.path}: {'; '.join(told)}" + (f" (and {others} more)" if others else ""),
         severity=flawed.severity,
         where=Where(
             phase="input",

@@ -48,12 +48,15 @@ def _with_target(given: Any, target: Any) -> Batch:
     return Batch(given, torch.zeros(rows_in(Batch(given, None))) if target is None else target)
 
 
-def loader_batches(part: Part, survey: Survey, reads: Iterable[Read]) -> Placed:
-    """Batches as the loader makes them, for the target's own model."""
+def loader_batches(part: Part, survey: Survey, reads: Iterable[Read], items: Callable[[], Iterable[Read]]) -> Placed:
+    """Batches as the loader makes them, for the target's own model: of samples, or ``items`` where those are batches."""
     if part.form == "batches":
         row = 0
-        for item in part.source:
-            batch = as_batch(item, part.name)
+        for item in items():
+            if item.raised is not None:
+                row += 1
+                continue
+            batch = as_batch(item.value, part.name)
             count = rows_in(batch)
             yield [Place(survey.path, survey.file, row + at) for at in range(count)], batch
             row += count

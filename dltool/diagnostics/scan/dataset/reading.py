@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
@@ -30,11 +30,12 @@ MOST_FAILURES = 3
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What reading a sample raised, and the line of the user's code that did."""
+    """What reading a sample raised, and the line of the user's code that did; or how else it came to no good end."""
 
     kind: str
     said: str
     place: str | None
+    how: Literal["raises", "crash", "hang", "memory"] = "raises"
 
     @classmethod
     def of(cls, error: BaseException) -> Raised:
@@ -43,7 +44,7 @@ class Raised:
         own = [f for f in frames if not f.filename.startswith((*NOT_THE_USERS, "<", sys.prefix)) and "dltool" not in f.name]
         place = f"{own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}" if own else None
         said = (str(error).strip() or "no message").splitlines()[0][:300]
-        return cls(type(error).__name__, said, place)
+        return cls(type(error).__name__, said, place, "memory" if isinstance(error, MemoryError) else "raises")
 
 
 class Read(NamedTuple):
@@ -54,44 +55,66 @@ class Read(NamedTuple):
     raised: Raised | None = None
 
 
+def split(part: Part, items: Iterable[Read]) -> Iterator[Read]:
+    """Samples, of a part that gives batches too; a batch that could not be read counts as one.
+
+    Raises:
+        TargetError: a batch that is no pair of tensors.
+    """
+    if part.form != "batches":
+        yield from items
+        return
+    row = 0
+    for read in items:
+        for value in [None] if read.raised is not None else samples_of(read.value, part.name):
+            yield Read(row, value, read.raised)
+            row += 1
+
+
 @dataclass(slots=True)
 class Reader:
-    """Goes through a part once. ``remarks`` hold what is to be said of the part as a whole, as (kind, sentence)."""
+    """Goes through a part once. ``remarks`` hold what is to be said of the part as a whole, as (kind, sentence).
+
+    ``reach`` is told which sample (or batch) is read next, in whose place a crash would leave nothing else.
+    """
 
     part: Part
     stopped: Callable[[], bool]
     remarks: list[tuple[str, str]]
+    reach: Callable[[int], None] = lambda row: None  # noqa: ARG005
+    _first: int = 0
 
-    def samples(self) -> Iterator[Read]:
-        """Every sample.
+    def items(self, start: int = 0, stop: int | None = None) -> Iterator[Read]:
+        """Every sample, or batch where the part gives those; of an indexed part those from ``start`` to before ``stop``.
 
         Raises:
             TargetError: a source that cannot even begin.
         """
         if self.part.form == "indexed":
-            yield from self._indexed()
+            yield from self._indexed(start, stop)
         elif self.part.form == "batches":
-            row = 0
-            for read in self._iterated(self.part.source, None):
-                if read.raised is not None:
-                    yield Read(row, None, read.raised)
-                    row += 1
-                    continue
-                for value in samples_of(read.value, self.part.name):
-                    yield Read(row, value)
-                    row += 1
+            yield from self._iterated(self.part.source, None)
         else:
             yield from self._streamed()
 
-    def _indexed(self) -> Iterator[Read]:
+    def samples(self) -> Iterator[Read]:
+        """Every sample, those of batches one by one.
+
+        Raises:
+            TargetError: a source that cannot even begin, or a batch that is no pair of tensors.
+        """
+        return split(self.part, self.items())
+
+    def _indexed(self, start: int, stop: int | None) -> Iterator[Read]:
         source = self.part.source
         try:
             length = len(source)
         except Exception as error:
             raise explain(error, f"asking `{self.part.name}` for its length") from error
-        for row in range(length):
+        for row in range(start, length if stop is None else min(stop, length)):
             if self.stopped():
                 return
+            self.reach(row)
             try:
                 yield Read(row, source[row])
             except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the user's code, and each sample is asked for
@@ -101,13 +124,12 @@ class Reader:
         """As many passes as its loader has workers, each of which the dataset tells apart by itself."""
         if not self.part.workers and self._asks_for_worker():
             self.part = replace(self.part, workers=1)
-        first = 0
         for worker in range(max(1, self.part.workers)):
             last = -1
             for read in self._iterated(self.part.source, worker if self.part.workers else None):
                 last = read.row
-                yield read._replace(row=first + read.row)
-            first += last + 1
+                yield read._replace(row=self._first + read.row)
+            self._first += last + 1
 
     def _asks_for_worker(self) -> bool:
         """Whether a dataset can only be read where ``get_worker_info`` tells of a worker: it begins there alone."""
@@ -129,6 +151,7 @@ class Reader:
             if length is None and row >= MOST_STREAMED:
                 self.remarks.append(("endless", f"goes on after {row:,} samples; the scan stopped there"))
                 return
+            self.reach(self._first + row)
             try:
                 with as_worker(source, worker, self.part.workers):
                     value = next(begun)
@@ -160,31 +183,6 @@ class Reader:
             raise
         except (Exception, SystemExit) as error:
             raise explain(plain_error(error), f"reading `{self.part.name}`") from error
-
-
-class Kept:
-    """A one-shot iterator that can be read again, as far as it was read."""
-
-    def __init__(self, iterator: Iterator[Any]) -> None:
-        self._iterator = iterator
-        self._items: list[Any] = []
-
-    def __iter__(self) -> Iterator[Any]:
-        return _Replay(self._items, self._iterator)
-
-
-class _Replay:
-    def __init__(self, items: list[Any], rest: Iterator[Any]) -> None:
-        self._items, self._rest, self._at = items, rest, 0
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        if self._at == len(self._items):
-            self._items.append(next(self._rest))
-        self._at += 1
-        return self._items[self._at - 1]
 
 
 @contextmanager

@@ -30,6 +30,8 @@ def odd_samples(survey: Survey, part: Part) -> list[OddSamples]:
 
 def usual_form(column: LeafColumn) -> str | None:
     """The type and shape that nine in ten samples have; None where there is none, or no other."""
+    if not column.rows_of:
+        return None
     form, rows = max(column.rows_of.items(), key=lambda pair: len(pair[1]))
     return form if len(column.rows_of) > 1 and len(rows) >= USUAL * column.seen else None
 

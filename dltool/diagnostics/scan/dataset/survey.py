@@ -112,13 +112,20 @@ class Survey:
         for key, rows in self._raised.items():
             raised = self._said[key]
             place = "" if raised.place is None else f" ({raised.place})"
-            who = f"sample {rows[0]} raises" if len(rows) == 1 else f"{len(rows):,} samples raise, the first at {rows[0]},"
+            if raised.how in {"raises", "memory"} and raised.kind != "memory":
+                who = (
+                    f"sample {rows[0]} raises" if len(rows) == 1 else f"{len(rows):,} samples raise, the first at {rows[0]},"
+                )
+                detail = f"{who} {raised.kind}: {raised.said}{place}"
+            else:
+                more = "" if len(rows) == 1 else f" (and {len(rows) - 1:,} more)"
+                detail = f"sample {rows[0]}{more} {raised.said}{place}"
             found.append(
                 Flaw(
                     rule="corrupt-file",
-                    kind="raises",
+                    kind=raised.how,
                     severity=Severity.ERROR,
-                    detail=f"{who} {raised.kind}: {raised.said}{place}",
+                    detail=detail,
                     row=rows[0],
                     rows=tuple(rows[:MOST_ROWS]),
                     count=len(rows),
