@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import math
+import mmap
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import IO, Any
 
@@ -14,17 +14,22 @@ from numpy.typing import NDArray
 from dltool.core.finding import Severity
 from dltool.scanning.arrays.equal import EqualArrayRows
 from dltool.scanning.arrays.header import Layout
-from dltool.scanning.arrays.moments import Moments, base_of, finite_moments_of, moments_of
+from dltool.scanning.arrays.moments import WIDE, Moments, Summing
 from dltool.scanning.record import ColumnFacts, Extreme, Flaw, TableFacts
 from dltool.scanning.tables.extremes import LEAST_SCORE, Far, Shape
 from dltool.scanning.tables.numbers import Spots, shape_of_drawn
 from dltool.scanning.tables.sample import MOST_ROWS
-from dltool.scanning.tables.table import threads
 
-BLOCK_BYTES = 1 << 21
+BLOCK_BYTES = 1 << 20
+MOST_ROW_BYTES = 1 << 24
+"""Rows that are longer are not held as a whole, so they are not compared."""
+MOST_SEARCHED = 1 << 7
+"""Blocks with the farthest values that are searched for extremes: they hold as many of the farthest values, or more."""
+FIRST_ROWS = 1024
 MOST_COLUMNS = 512
 """An array of more columns (a flattened picture, an embedding) is told of as a whole."""
 NUMERIC = "fiub"
+Blocks = Iterator[tuple[int, NDArray[Any]]]
 
 
 class ArrayValues:
@@ -43,35 +48,57 @@ class ArrayValues:
         self._by_column = len(shape) == 2 and not layout.is_fortran and 0 < shape[1] <= MOST_COLUMNS
         self._columns = shape[1] if self._by_column else 1
         self._name = name
-        self._row_items = int(np.prod(shape[1:], dtype=np.int64)) if shape and not layout.is_fortran else 1
+        self._row_items = math.prod(shape[1:]) if shape else 1
+        row_bytes = self._row_items * layout.dtype.itemsize
+        self._has_rows = not layout.is_fortran and 0 < row_bytes <= MOST_ROW_BYTES
+        self._items = layout.size_bytes // max(layout.dtype.itemsize, 1)
         self._moments: Moments | None = None
+        self._summing: Summing | None = None
         self._ranges: list[tuple[int, NDArray[np.float64], NDArray[np.float64]]] = []
-        self._base: Any = None
-        self._buffers: list[memoryview] = []
-        self._step = _step(layout.rows if self._by_column else layout.size_bytes // max(layout.dtype.itemsize, 1))
+        self._buffer = memoryview(b"")
+        self._step = _step(layout.rows if self._by_column else self._items)
         self._drawn: list[NDArray[np.float64]] = []
         self._spots: dict[int, tuple[Spots, Spots, Spots]] = {}
         self._want_row_hashes = want_row_hashes
-        compare = compare_rows and len(shape) > 1 and not layout.is_fortran and self._row_items > 0
-        self._equal = EqualArrayRows(self._row_items * layout.dtype.itemsize, every=want_row_hashes) if compare else None
+        compare = compare_rows and len(shape) > 1 and self._has_rows
+        self._equal = EqualArrayRows(row_bytes, every=want_row_hashes) if compare else None
         self._extremes: dict[int, tuple[Extreme, ...]] = {}
+        self._shapes: dict[int, Shape | None] = {}
 
-    def read(self, stream: IO[bytes]) -> None:
-        """Read all values; the stream is at the first one. Where columns have far values, or rows may be equal, again."""
-        start = stream.tell()
-        number = threads()
-        waiting: deque[tuple[int, NDArray[Any], Future[Moments | None] | None]] = deque()
-        with ThreadPoolExecutor(number) as pool:
-            for first, values in self._blocks(stream):
-                if first == 0 and self._is_numeric:
-                    self._base = base_of(self._matrix(values)[:1024])
-                running = pool.submit(moments_of, self._matrix(values), self._base) if self._is_numeric else None
-                waiting.append((first, values, running))
-                while len(waiting) > number:
-                    self._take(*waiting.popleft())
-            while waiting:
-                self._take(*waiting.popleft())
-        self._look_again(stream, start)
+    def read(self, stream: IO[bytes], see: Callable[[memoryview], None] | None = None) -> None:
+        """Read all values; the stream is at the first one. ``see`` is given their bytes."""
+        for first, values in self._blocks(stream, see):
+            if self._equal is not None:
+                self._equal.add(values.reshape(-1, self._row_items), first // self._row_items)
+            if self.layout.dtype.kind in NUMERIC:
+                self._take(first, self._matrix(values))
+
+    def look_again(self, stream: IO[bytes], start: int) -> None:
+        """Compare rows that looked equal as a whole, and find the extremes of columns whose farthest value is far.
+
+        ``start`` is where the first value is.
+        """
+        wanted = self._equal.candidates() if self._equal is not None else None
+        if wanted is not None and self._equal is not None:
+            stream.seek(start)
+            for first, values in self._blocks(stream, None, wanted):
+                self._equal.compare(values.reshape(-1, self._row_items), first // self._row_items, wanted)
+        suspects = self._suspects()
+        for first, low, high in self._ranges_by_reach(suspects) if suspects else ():
+            tails = [(at, far) for at, (_, *both) in suspects.items() for far, end in zip(both, (high, low), strict=True)
+                     if far.wants(float(end[at]))]  # fmt: skip
+            if not tails:
+                continue
+            stream.seek(start + first * self.layout.dtype.itemsize)
+            _, values = next(self._blocks(stream, None, first_item=first))
+            for at, far in tails:
+                column = np.ascontiguousarray(self._matrix(values)[:, at])
+                finite = np.flatnonzero(np.isfinite(column))
+                found = finite[far.find(column[finite])]
+                far.add(column[found], found + first // self._columns)
+        for at, (shape, high_end, low_end) in suspects.items():
+            found_extremes = [*high_end.extremes(shape), *low_end.extremes(shape)]
+            self._extremes[at] = tuple(sorted(found_extremes, key=lambda extreme: (-abs(extreme.score), extreme.row)))
 
     def finish(self) -> tuple[TableFacts, list[Flaw], str | None]:
         """Facts, flaws, and no content: equal arrays have equal bytes but for the header."""
@@ -88,86 +115,79 @@ class ArrayValues:
         )
         return table, flaws, None
 
-    @property
-    def _is_numeric(self) -> bool:
-        return self.layout.dtype.kind in NUMERIC
+    def _blocks(
+        self,
+        stream: IO[bytes],
+        see: Callable[[memoryview], None] | None,
+        wanted: NDArray[np.int64] | None = None,
+        *,
+        first_item: int = 0,
+    ) -> Blocks:
+        """Values (n,) of whole rows, with the index of the first value; good until the next are taken.
 
-    def _blocks(self, stream: IO[bytes], first_row: int = 0) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Whole rows as (rows, items), with the index of the first; good until ``threads()`` more were taken."""
-        item_bytes = self.layout.dtype.itemsize
-        row_bytes = max(1, self._row_items * item_bytes)
-        rows = self.layout.size_bytes // row_bytes
-        step = max(1, min(rows, BLOCK_BYTES // row_bytes))
-        buffers = self._buffers = self._buffers or [memoryview(bytearray(step * row_bytes)) for _ in range(threads() + 2)]
-        for number, first in enumerate(range(first_row, rows, step)):
-            buffer = buffers[number % len(buffers)][: min(step, rows - first) * row_bytes]
+        ``wanted`` are rows without which a block need not be read.
+        """
+        item_bytes, row_items = self.layout.dtype.itemsize, self._row_items if self._has_rows else 1
+        rows = max(1, min(self._items, BLOCK_BYTES // max(item_bytes, 1)) // row_items)
+        joined = max(1, WIDE // row_items)  # what is left of a block when rows are joined costs as much as the rest
+        step = (rows - rows % joined if rows > joined else rows) * row_items
+        if not len(self._buffer) and self._items:
+            self._buffer = _buffer(step * item_bytes)
+        for first in range(first_item, self._items, step):
+            count = min(step, self._items - first)
+            if wanted is not None and not self._name:
+                start, stop = np.searchsorted(wanted, (first // row_items, (first + count) // row_items))
+                if start == stop:
+                    stream.seek(count * item_bytes, 1)
+                    continue
+            buffer = self._buffer[: count * item_bytes]
             if _read_into(stream, buffer) < len(buffer):
                 return
-            yield first, np.frombuffer(buffer, self.layout.dtype).reshape(-1, self._row_items)
+            if see is not None:
+                see(buffer)
+            yield first, np.frombuffer(buffer, self.layout.dtype)
 
     def _matrix(self, values: NDArray[Any]) -> NDArray[Any]:
         """(n, columns) in the machine's byte order."""
         native = values.astype(values.dtype.newbyteorder("="), copy=False)
         return (native.view(np.uint8) if native.dtype == np.bool_ else native).reshape(-1, self._columns)
 
-    def _take(self, first: int, values: NDArray[Any], running: Future[Moments | None] | None) -> None:
-        if self._equal is not None:
-            self._equal.add(values, first)
-        if running is None:
-            return
-        matrix = self._matrix(values)
-        moments = running.result()
-        if moments is None:
-            moments = finite_moments_of(matrix)
+    def _take(self, first: int, matrix: NDArray[Any]) -> None:
+        """Values (n, columns), of which the first has this index."""
+        if self._summing is None:
+            self._summing = Summing(matrix[:FIRST_ROWS])
+        moments = self._summing.moments(matrix)
+        if int(moments.count.min()) < len(matrix):
             self._note_non_finite(matrix, first)
         self._ranges.append((first, moments.minimum, moments.maximum))
         if self._moments is None:
             self._moments = replace(moments)
         else:
             self._moments.merge(moments)
-        start = first * (1 if self._by_column else self._row_items)
-        self._drawn.append(matrix[-start % self._step :: self._step].astype(np.float64))
+        self._drawn.append(matrix[-(first // self._columns) % self._step :: self._step].astype(np.float64))
 
     def _note_non_finite(self, matrix: NDArray[Any], first: int) -> None:
-        per_row = 1 if self._by_column else self._row_items
         for at in np.flatnonzero(~np.isfinite(matrix).all(axis=0)).tolist():
             column = matrix[:, at]
             spots = self._spots.setdefault(at, (Spots(), Spots(), Spots()))
             for spot, found in zip(spots, (np.isnan(column), np.isposinf(column), np.isneginf(column)), strict=True):
-                spot.add(first + np.flatnonzero(found) // per_row)
+                spot.add(self._rows_of(first + np.flatnonzero(found) * self._columns))
+
+    def _rows_of(self, items: NDArray[np.intp]) -> NDArray[np.int64]:
+        return items % self.layout.rows if self.layout.is_fortran else items // self._row_items
 
     def _shape(self, at: int, drawn: NDArray[np.float64]) -> Shape | None:
-        finite = drawn[np.isfinite(drawn)]
-        if not len(finite) or self._moments is None:
-            return None
-        count, low, high = int(self._moments.count[at]), self._moments.minimum[at], self._moments.maximum[at]
-        return shape_of_drawn(finite, count, is_constant=bool(low == high))
-
-    def _look_again(self, stream: IO[bytes], start: int) -> None:
-        """Rows that looked equal are compared as a whole, and columns whose farthest value is far get their extremes."""
-        wanted = self._equal.candidates() if self._equal is not None else None
-        if wanted is not None and self._equal is not None:
-            stream.seek(start)
-            for first, values in self._blocks(stream):
-                self._equal.compare(values, first, wanted)
-        suspects = self._suspects()
-        if not suspects:
-            return
-        for first, low, high in self._ranges_by_reach(suspects):
-            tails = [(at, far) for at, (_, *both) in suspects.items() for far, end in zip(both, (high, low), strict=True)
-                     if far.wants(float(end[at]))]  # fmt: skip
-            if not tails:
-                continue
-            stream.seek(start + first * self._row_items * self.layout.dtype.itemsize)
-            _, values = next(self._blocks(stream, first))
-            for at, far in tails:
-                column = np.ascontiguousarray(self._matrix(values)[:, at])
-                finite = np.flatnonzero(np.isfinite(column))
-                found = finite[far.find(column[finite])]
-                far.add(column[found], found + first)
-        for at, (shape, high_end, low_end) in suspects.items():
-            found_extremes = [*high_end.extremes(shape), *low_end.extremes(shape)]
-            self._extremes[at] = tuple(sorted(found_extremes, key=lambda extreme: (-abs(extreme.score), extreme.row)))
+        if at not in self._shapes:
+            finite = drawn[np.isfinite(drawn)]
+            moments = self._moments
+            self._shapes[at] = (
+                None
+                if moments is None or not len(finite)
+                else shape_of_drawn(
+                    finite, int(moments.count[at]), is_constant=bool(moments.minimum[at] == moments.maximum[at])
+                )
+            )
+        return self._shapes[at]
 
     def _suspects(self) -> dict[int, tuple[Shape, Far, Far]]:
         """Columns, or arrays of one axis, whose farthest value is far."""
@@ -184,13 +204,16 @@ class ArrayValues:
     def _ranges_by_reach(
         self, suspects: dict[int, tuple[Shape, Far, Far]]
     ) -> list[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
-        """Blocks with the farthest values first, so that most of the others need not be read; archives only go forward."""
-        if self._name:
-            return self._ranges
-        return sorted(
-            self._ranges,
-            key=lambda one: (-max(_reach(shape, one[1][at], one[2][at]) for at, (shape, _, _) in suspects.items()), one[0]),
-        )
+        """Blocks that hold the farthest values: these first, so that most of the others need not be read.
+
+        Archives only go forward.
+        """
+        reaches = np.array([[_reach(shape, low[at], high[at]) for at, (shape, _, _) in suspects.items()]
+                            for _, low, high in self._ranges])  # fmt: skip
+        farthest = np.argsort(-reaches, axis=0, kind="stable")[:MOST_SEARCHED]
+        order = np.argsort(-reaches.max(axis=1), kind="stable")
+        chosen = order[np.isin(order, farthest)]
+        return [self._ranges[at] for at in (np.sort(chosen) if self._name else chosen).tolist()]
 
     def _column_name(self, at: int) -> str:
         if self._by_column:
@@ -201,7 +224,7 @@ class ArrayValues:
         moments, shape = self._moments, self._shape(at, drawn)
         nan, positive, negative = self._spots.get(at, (Spots(), Spots(), Spots()))
         known = moments is not None and moments.count[at] > 0
-        values = self.layout.rows if self._by_column else self.layout.size_bytes // max(self.layout.dtype.itemsize, 1)
+        values = self.layout.rows if self._by_column else self._items
         return ColumnFacts(
             name=self._column_name(at),
             dtype=str(self.layout.dtype),
@@ -243,6 +266,11 @@ def _reach(shape: Shape, low: float, high: float) -> float:
 def _step(values: int) -> int:
     """So many values apart stand those that are drawn to find the middle: odd, as most periods are even."""
     return values // MOST_ROWS | 1 if values > MOST_ROWS else 1
+
+
+def _buffer(size_bytes: int) -> memoryview:
+    """Memory that begins with a page: of a bytearray, which begins 16 bytes after one, kernels fill at a fifth the speed."""
+    return memoryview(mmap.mmap(-1, size_bytes))
 
 
 def _read_into(stream: IO[bytes], view: memoryview) -> int:

@@ -70,7 +70,9 @@ def _look(archive: zipfile.ZipFile, member: zipfile.ZipInfo, seen: _Seen, settin
                 compare_rows=largest,
                 want_row_hashes=largest and settings.want_row_hashes,
             )
+            start = stream.tell()
             values.read(stream)
+            values.look_again(stream, start)
             while stream.read(1 << 20):  # the checksum is compared at the end
                 pass
     except (*DAMAGE, OSError) as error:
