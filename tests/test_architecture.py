@@ -236,6 +236,8 @@ MUST_NOT_LOAD = {  # Typer itself takes pydantic to convert options
     "lr-find --help": HEAVY | {"yaml", "rich"},
     "scan --help": HEAVY | {"yaml", "rich"},
     "scan sample_configs/data/iris.csv --no-cache --fail-on never": {"torch", "pyarrow", "yaml", "jinja2"},
+    "compare --help": HEAVY | {"yaml", "rich"},
+    "compare tests/diagnostics/compared/healthy.json tests/diagnostics/compared/healthy.json": HEAVY | {"yaml"},
     "rules": HEAVY | {"yaml"},
     "explain dead-relu": HEAVY | {"yaml"},
     "schema --report": HEAVY | {"yaml", "rich"},

@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from dltool.cli.compare import compare
 from dltool.cli.console import say, say_problems
 from dltool.cli.emit import BUG, INTERRUPTED, USER_ERROR
 from dltool.cli.explain import explain
@@ -53,6 +54,7 @@ app.command(short_help="Do signals and gradients survive the depth at the start?
 app.command(short_help="Which learning rate?")(lr_find)
 app.command(short_help="Which samples of a data set are corrupt or suspicious?")(scan)
 app.command(short_help="What is wrong with a spec, without running it?")(lint)
+app.command(short_help="What got worse between two reports, runs or baselines?")(compare)
 app.command(short_help="Write a starter spec that trains as it is.")(new)
 app.command(short_help="Show a spec as it will be run.")(show)
 app.command(short_help="Print the JSON Schema of specs or of reports.")(schema)

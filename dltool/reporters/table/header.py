@@ -19,7 +19,7 @@ def header(page: Page) -> Iterator[RenderableType]:
     run = page.report.run
     yield Text.assemble((f"dltool {page.report.command}", "bold"), "  ", said(page.report.target, "bold cyan"))
     circumstances = [
-        None if page.report.command == "scan" else f"seed {run.seed}",
+        None if page.report.command in {"scan", "compare"} else f"seed {run.seed}",
         run.device,
         None if run.torch is None else f"torch {run.torch}",
         _length(page),

@@ -10,6 +10,8 @@ from dltool.core.measurements import Measurements
 from dltool.core.report import Report
 from dltool.reporters.base import Detail, Look
 from dltool.reporters.table.candidates import candidates, candidates_answer
+from dltool.reporters.table.compare import compare_answer, compare_doubts, compare_findings, compare_sides
+from dltool.reporters.table.compare_changes import compare_changes, compare_curves
 from dltool.reporters.table.coordinate import coordinate, coordinate_answer
 from dltool.reporters.table.curves import curves
 from dltool.reporters.table.findings import findings
@@ -38,6 +40,11 @@ Part = Callable[[Page], Iterator[RenderableType]]
 """A part of the page; one that has nothing to say yields nothing."""
 
 MEASURED: tuple[Part, ...] = (
+    compare_sides,
+    compare_curves,
+    compare_findings,
+    compare_changes,
+    compare_doubts,
     layers,
     curves,
     losses,
@@ -71,6 +78,7 @@ PARTS: dict[Detail, tuple[Part, ...]] = {
         rate_answer,
         candidates_answer,
         coordinate_answer,
+        compare_answer,
         verdict,
         in_vain,
         summary,
@@ -84,6 +92,7 @@ PARTS: dict[Detail, tuple[Part, ...]] = {
         rate_answer,
         candidates_answer,
         coordinate_answer,
+        compare_answer,
         verdict,
         set_aside,
         in_vain,
@@ -99,6 +108,7 @@ PARTS: dict[Detail, tuple[Part, ...]] = {
         rate_answer,
         candidates_answer,
         coordinate_answer,
+        compare_answer,
         verdict,
         set_aside,
         in_vain,
