@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltool.core.errors import DataError, Location, Problem, closest
+from dltool.core.file_names import restored
 from dltool.data.image_files import ImageFiles
 from dltool.data.randomness import Stream, numpy_generator
 from dltool.data.table import Table, examples, existing_file
@@ -138,6 +139,7 @@ def _entries(text: str, line: int) -> list[Excluded] | None:
     path, row, severity = record.get("path"), record.get("row"), record.get("severity")
     if severity == "info":
         return []
+    path = restored(path) if isinstance(path, str) else path
     if isinstance(path, str) and "digest" in record and "size_bytes" in record:
         rows = [each for each in record.get("bad_rows") or () if isinstance(each, int)]
         return [Excluded(path, None, line, keeps=True, by_scan=True), *(Excluded(path, each, line) for each in rows)]

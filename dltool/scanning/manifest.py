@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from dltool.core.errors import DataError, OutputError, Problem
+from dltool.core.file_names import printable
 from dltool.core.finding import Severity
 from dltool.scanning.collect.manifest import listed
 from dltool.scanning.digest import algorithm_of, digest_of_stream
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Entry, Flaw, Inspection, Item
 from dltool.scanning.source import source_of
 

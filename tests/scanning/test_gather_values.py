@@ -7,6 +7,7 @@ from gathered_entries import column, entry, flaw, gathered, picture, table
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dltool.core.file_names import printable
 from dltool.core.finding import Severity
 from dltool.core.measured.scan import (
     ClassTable,
@@ -18,7 +19,7 @@ from dltool.core.measured.scan import (
     ScanFlaws,
     ScannedFormats,
 )
-from dltool.scanning.gather.names import holds_masks, printable
+from dltool.scanning.gather.names import holds_masks
 from dltool.scanning.record import Extreme
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan import LabelSource, ScanFacts
 from dltool.core.measured.scan_run import LeftOutFiles, LeftOutKind
 from dltool.core.measurements import Section
@@ -14,7 +15,6 @@ from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.outlets import Outlets
 from dltool.scanning.collect.walk import EXAMPLES
 from dltool.scanning.gather.collectors import Collector, GatherSettings, collectors
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Entry
 from dltool.training.stop import StopFlag
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dltool.core.errors import OutputError, Problem, UserError
+from dltool.core.file_names import printable
 from dltool.core.finding import Finding, Severity
 from dltool.core.measured.scan import BadSample
 from dltool.diagnostics.scan.left_out import left_out
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.scanning.gather.formats import is_sample
-from dltool.scanning.gather.names import printable
 from dltool.scanning.manifest import Spool, json_line, write_manifest
 from dltool.scanning.quarantine import LIST_NAME, Quarantine
 from dltool.scanning.record import Entry

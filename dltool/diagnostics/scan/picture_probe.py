@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan_model import Probed
 from dltool.diagnostics.scan.default_net import NAME, as_input, default_net
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.probe import BATCH, Place, Placed, bare_experiment, probe
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Item
 from dltool.scanning.source import source_of
 from dltool.specs.factory_parts import factory_criterion

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dltool.core.errors import DataError, Location, Problem
+from dltool.core.file_names import restored
 
 PATH_KEYS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img", "img_path")
 LABEL_KEYS = ("label", "class", "target", "category", "class_name", "label_name")
@@ -48,7 +49,7 @@ def read_manifest(path: Path) -> tuple[bool, str]:
     if key is None:
         return False, ""
     named = [value for _, row in rows if isinstance(value := _get(row, key), str) and value]
-    if any(_exists(path.parent / value) for value in named):
+    if any(_exists(path.parent / restored(value)) for value in named):
         return True, f"{path.name} was read as a manifest: its column {key!r} names files"
     return False, f"{path.name} was read as a table: none of the first paths in its column {key!r} exists beside it"
 
@@ -83,7 +84,7 @@ def _entry(row: Mapping[str, Any] | None, line: int) -> Listed | None:
     path = None if key is None else _get(row, key)
     if not isinstance(path, str) or not path or "\0" in path:
         return None
-    return Listed(path, _text(row, LABEL_KEYS), _text(row, SPLIT_KEYS), _text(row, DIGEST_KEYS), line)
+    return Listed(restored(path), _text(row, LABEL_KEYS), _text(row, SPLIT_KEYS), _text(row, DIGEST_KEYS), line)
 
 
 def _text(row: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:

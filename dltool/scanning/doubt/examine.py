@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan import SuspectedLabel, SuspectedLabels
 from dltool.scanning.doubt.confident import doubts
 from dltool.scanning.doubt.features import unpacked
 from dltool.scanning.doubt.models import MODELS, folds, held_out
-from dltool.scanning.gather.names import printable
 from dltool.scanning.pool import Job, PoolSettings, inspect_all
 from dltool.scanning.record import Entry, Item
 

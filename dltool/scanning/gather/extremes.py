@@ -6,10 +6,10 @@ import heapq
 import math
 from collections.abc import Iterator
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan import FINDINGS_A_RULE, ExtremeColumn, Extremes, ExtremeValue
 from dltool.core.measurements import Section
 from dltool.scanning.gather.formats import FORMATS_OF_ROWS
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import ColumnFacts, Entry, Extreme
 
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan import Feature, FeatureTable
 from dltool.core.measurements import Section
 from dltool.scanning.gather.formats import FORMATS_OF_ROWS
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import ColumnFacts, Entry
 
 MOST_FEATURES = 10_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from dltool.core.file_names import printable
 from dltool.core.finding import Severity
 from dltool.core.measured.scan import FINDINGS_A_RULE, FlawedFile, FlawRecord, MoreFlaws, Sample, ScanFlaws
 from dltool.core.measurements import Section
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Entry, Flaw
 
 OF_WHOLE_FILES = frozenset({"corrupt-file", "unsafe-file"})

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan import FormatCount, SamplesScanned, ScannedFormats, UnknownFiles
 from dltool.core.measurements import Section
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Entry
 
 FORMATS_OF_ROWS = frozenset({"csv", "tsv", "jsonl", "parquet", "npy", "npz", "dataset"})

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan import (
     FINDINGS_A_RULE,
     ConstantImage,
@@ -21,7 +22,7 @@ from dltool.core.measured.scan import (
 )
 from dltool.core.measurements import Section
 from dltool.core.statistics import MAD_TO_STD
-from dltool.scanning.gather.names import holds_masks, printable
+from dltool.scanning.gather.names import holds_masks
 from dltool.scanning.record import Entry, ImageFacts
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan import ClassCount, ClassTable, LabelKind, LabelSource, Sample
 from dltool.core.measurements import Section
 from dltool.scanning.gather.formats import is_sample
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Entry
 
 MOST_LABELS = 100_000

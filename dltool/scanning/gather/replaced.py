@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan_likeness import Stranger, Strangers, Trait
-from dltool.scanning.gather.names import printable
 from dltool.scanning.gather.roster import Roster
 
 UNIFORM = 50

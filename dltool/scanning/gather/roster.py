@@ -6,8 +6,8 @@ import hashlib
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan_likeness import LikeSample
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Entry, ImageFacts, Inspection, Item
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from math import expm1, log2
 import numpy as np
 from numpy.typing import NDArray
 
+from dltool.core.file_names import printable
 from dltool.core.measured.scan_likeness import EqualRowGroup, EqualRows, RepeatingTable, SharedRows, SharedRowsPair
 from dltool.scanning.collect.layout import split_in_name
-from dltool.scanning.gather.names import printable
 from dltool.scanning.record import Entry, TableFacts
 
 MOST_HASHES = 1 << 22
