@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, TypeGuard
 
 import typer
 
@@ -95,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if _is_out_of_room(error):
             say(f"error: {type(error).__name__}: {error}; free some, or ask for less")
             return USER_ERROR
+        if _is_beyond_the_locale(error):
+            say(f"error: {error.object!a} cannot be opened in this locale ({error.encoding}); set PYTHONUTF8=1")
+            return USER_ERROR
         _say_bug(error, debug="--debug" in words)
         return BUG
     return 0
@@ -122,6 +125,11 @@ def _is_out_of_room(error: Exception) -> bool:
     full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
     torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
     return full or isinstance(error, MemoryError) or torchs
+
+
+def _is_beyond_the_locale(error: Exception) -> TypeGuard[UnicodeEncodeError]:
+    """Whether a file's name has characters that Python cannot give to the system: LC_ALL=C without its UTF-8 mode."""
+    return isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding() != "utf-8"
 
 
 def _say_bug(error: Exception, *, debug: bool) -> None:
