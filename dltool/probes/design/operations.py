@@ -147,7 +147,8 @@ def _add(call: Call, graph: Graph) -> Operation:
     first, second = both
     if first.node is not None and second.node is not None:
         sampled = any(graph.nodes[n].arguments.get("noise") for n in (first.node, second.node) if n >= 0)
-        residual = not sampled and graph.ends_residual(first.node, second.node)
+        same = first.value.shape == second.value.shape
+        residual = same and not sampled and graph.ends_residual(first.node, second.node)
         return Operation("residual-add" if residual else "add")
     other = second if first.node is not None else first
     if other.origin.is_noise:
