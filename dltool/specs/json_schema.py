@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from dltool.specs.field_docs import field_doc
 from dltool.specs.schema.base import TARGET_KEY, Family, Named, SpecModel, Target
 from dltool.specs.schema.losses import TERM_LOSS, Term
 from dltool.specs.schema.spec import Spec
@@ -78,7 +79,7 @@ class _Definitions:
         properties = self._arguments_by_name(model.inlined[1].members) if model.inlined else {}
         for name, field in model.model_fields.items():
             if name != inlined:
-                properties[field.alias or name] = _described(self.field(field), field.description)
+                properties[field.alias or name] = _described(self.field(field), field_doc(model, name))
         required = [name for name, field in model.model_fields.items() if issubclass(model, Named) and field.is_required()]
         schema = {"type": "object", "description": _doc(model), "properties": properties, "additionalProperties": False}
         return schema | ({"required": required} if required else {})

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from dltool.specs.describe import describe
+from dltool.specs.field_docs import field_doc
 from dltool.specs.schema.augmentations import AUGMENTATION
 from dltool.specs.schema.base import Family, Named, SpecModel
 from dltool.specs.schema.data import Data, Pad, Split
@@ -92,11 +93,11 @@ def _section(title: str, model: type[SpecModel]) -> str:
     hidden = model.inlined[0] if model.inlined else None
     if model.inlined:
         names = ", ".join(f"`{name}`" for name in model.inlined[1].members)
-        rows.append(f"| one of {names} | the source and its arguments | | {_text(model.model_fields[model.inlined[0]])} |")
+        rows.append(f"| one of {names} | the source and its arguments | | {_text(model, model.inlined[0])} |")
     for name, field in model.model_fields.items():
         if name != hidden:
             key = f"**`{name}`**" if name == model.first else f"`{name}`"
-            rows.append(f"| {key} | {_cell(describe(field))} | {_default(field)} | {_text(field)} |")
+            rows.append(f"| {key} | {_cell(describe(field))} | {_default(field)} | {_text(model, name)} |")
     return "\n".join([f"## {title}", "", _doc(model), "", *rows, ""])
 
 
@@ -154,8 +155,8 @@ def _default(field: FieldInfo) -> str:
     return f"`{value:.6g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def _text(field: FieldInfo) -> str:
-    return _cell((field.description or "").replace("\n", " "))
+def _text(model: type[SpecModel], name: str) -> str:
+    return _cell(field_doc(model, name).replace("\n", " "))
 
 
 def _doc(model: type[SpecModel]) -> str:

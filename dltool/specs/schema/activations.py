@@ -1,7 +1,5 @@
 """Every activation of ``torch.nn``. Softmax and its kin take the last dimension where torch would warn and guess."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from dltool.specs.schema.layer_base import Layer

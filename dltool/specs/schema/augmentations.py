@@ -1,7 +1,5 @@
 """Random changes to training images (noise: to any input), drawn anew for every sample and epoch."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from pydantic import Field

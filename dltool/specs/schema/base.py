@@ -2,9 +2,9 @@
 
 The arguments are a mapping, a scalar (the first argument) or a list (the one argument that is a shape or sequence). A
 ``Family`` reads that form into the model of the name, for layers, losses, optimizers and all the rest alike.
-"""
 
-from __future__ import annotations
+The modules of this package do without postponed annotations: pydantic would evaluate each of the thousand, at every start.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -18,8 +18,8 @@ TARGET_KEY = "_target_"
 class SpecModel(BaseModel):
     """Base of every part of a spec: unknown keys are errors, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-    inlined: ClassVar[tuple[str, Family] | None] = None
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+    inlined: ClassVar["tuple[str, Family] | None"] = None
     """A field that is not written itself: the names of its family stand among the other keys (``csv`` in data)."""
 
     first: ClassVar[str | None] = None

@@ -1,7 +1,5 @@
 """The ``data`` part of a spec: a source that is split, or one source each for training and validation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 

@@ -1,7 +1,5 @@
 """Synthetic data, drawn from the spec's seed. ``n`` is the number of samples."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from pydantic import Field

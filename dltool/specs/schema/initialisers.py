@@ -1,7 +1,5 @@
 """How weights start. Arguments are those of ``torch.nn.init``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 

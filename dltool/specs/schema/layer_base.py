@@ -1,7 +1,5 @@
 """What every layer has."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from dltool.specs.schema.base import Named

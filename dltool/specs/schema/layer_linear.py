@@ -1,7 +1,5 @@
 """Layers that multiply by weights: linear, convolutions, embedding. Sizes of the input are inferred when absent."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from dltool.specs.schema.layer_base import Weighted

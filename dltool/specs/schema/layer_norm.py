@@ -1,7 +1,5 @@
 """Normalisation layers; the number of features is inferred when absent."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from dltool.specs.schema.layer_base import Weighted

@@ -1,7 +1,5 @@
 """Layers over sequences (N, T, F), batch first: recurrent and attention."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from dltool.specs.schema.layer_base import Weighted

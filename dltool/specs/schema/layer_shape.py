@@ -1,7 +1,5 @@
 """Layers without weights that are no activation: shapes and noise."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from dltool.specs.schema.layer_base import Layer

@@ -1,7 +1,5 @@
 """Every layer by name, and the one that holds layers itself."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -30,6 +28,9 @@ from dltool.specs.schema.layer_pool import (
 from dltool.specs.schema.layer_sequence import Gru, Lstm, MultiheadAttention, Rnn, TransformerEncoderLayer
 from dltool.specs.schema.layer_shape import Dropout, Flatten, GaussianNoise, Reshape
 
+LAYER = Family("a layer", lambda: LAYERS, target=True)
+AnyLayer = Annotated[Layer | Target, LAYER]
+
 
 class Residual(Weighted):
     """``x + layers(x)``; ``shortcut`` are the layers that x itself passes where the shapes would differ."""
@@ -47,8 +48,3 @@ LAYERS: tuple[type[Layer], ...] = (
     GlobalAvgPool, GlobalMaxPool, Flatten, Reshape, Dropout, GaussianNoise, BatchNorm, LayerNorm, GroupNorm, RmsNorm,
     Rnn, Lstm, Gru, MultiheadAttention, TransformerEncoderLayer, Residual, *ACTIVATIONS,
 )  # fmt: skip
-
-LAYER = Family("a layer", lambda: LAYERS, target=True)
-AnyLayer = Annotated[Layer | Target, LAYER]
-
-Residual.model_rebuild()

@@ -1,7 +1,5 @@
 """Every loss of ``torch.nn`` with its arguments, and three that it lacks: hinge, log_cosh, and sums of named terms."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Numbers for people, beside the loss."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from dltool.specs.schema.base import Family, Named

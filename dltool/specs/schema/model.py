@@ -1,7 +1,5 @@
 """The model: layers in order, how they start, and which weights they take over."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Optimizers, with torch's arguments (but for switches of implementation), and a rate that may decay at every step."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import model_validator

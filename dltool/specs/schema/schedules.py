@@ -1,7 +1,5 @@
 """How the learning rate changes over a run; epochs unless said otherwise. ``warmup`` counts steps."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from dltool.specs.schema.base import Family, Named

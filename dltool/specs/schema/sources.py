@@ -1,7 +1,5 @@
 """Where data comes from: one model for each format. Paths are relative to the file that names them."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field

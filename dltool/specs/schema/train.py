@@ -1,7 +1,5 @@
 """How long and how to step, what is penalised, how closely it is watched, and what the rules are told."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 

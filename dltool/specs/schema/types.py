@@ -1,7 +1,5 @@
 """Scalar types of the spec: strict (``true`` is no number, ``"10"`` is no integer) and finite."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field
