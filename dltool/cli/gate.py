@@ -8,7 +8,7 @@ from pathlib import Path
 from dltool.cli.ci import root_of
 from dltool.cli.console import say
 from dltool.core import baseline_file
-from dltool.core.baseline import Baseline, held_against, recorded
+from dltool.core.baseline import Baseline, held_against, recorded, summed
 from dltool.core.report import Report
 
 
@@ -38,10 +38,12 @@ class Gate:
 
     def judged(self, report: Report) -> Report:
         """The report with known findings set aside."""
+        if report.parts:
+            return summed(report, [self.judged(part) for part in report.parts])
         if self.known_in is not None:
             return held_against(report, self._known, _names(report, self.known_in, self._known))
         if self.kept_in is not None and not report.run.interrupted:
-            kept = self._with(report, self.kept_in)
+            kept = _recorded(report, self._kept, self.kept_in)
             return held_against(report, kept, _names(report, self.kept_in, kept))
         return report
 
@@ -56,15 +58,18 @@ class Gate:
         if judged.run.interrupted:
             say(f"note: {self.kept_in} is left as it was: the run was interrupted")
             return
-        kept = self._with(judged, self.kept_in)
+        kept, number = self._kept, 0
+        for part in judged.parts or (judged,):
+            kept = _recorded(part, kept, self.kept_in)
+            section = kept.of(part.command, _names(part, self.kept_in, kept))
+            number += 0 if section is None else sum(each.count for each in section.findings)
         baseline_file.write(self.kept_in, kept)
-        section = kept.of(judged.command, _names(judged, self.kept_in, kept))
-        number = 0 if section is None else sum(each.count for each in section.findings)
         say(f"{self.kept_in}: {number:,} known finding{'' if number == 1 else 's'} of {judged.command} {judged.target}")
 
-    def _with(self, report: Report, file: Path) -> Baseline:
-        there = Baseline(self._kept.sections, file.as_posix())
-        return recorded(report, there, _names(report, file, there))
+
+def _recorded(report: Report, there: Baseline, file: Path) -> Baseline:
+    named = Baseline(there.sections, file.as_posix())
+    return recorded(report, named, _names(report, file, named))
 
 
 def _names(report: Report, file: Path, baseline: Baseline) -> tuple[str, ...]:

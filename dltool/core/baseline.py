@@ -112,6 +112,21 @@ def held_against(report: Report, baseline: Baseline, targets: Sequence[str]) -> 
     )
 
 
+def summed(whole: Report, parts: Sequence[Report]) -> Report:
+    """``whole`` again, from its parts after they were held against a baseline."""
+    findings = tuple(finding for part in parts for finding in part.findings)
+    suppressed = tuple(each for part in parts for each in part.suppressed)
+    return replace(
+        whole,
+        findings=findings,
+        checks=settled(whole.checks, findings, suppressed),
+        suppressed=suppressed,
+        stale=tuple(each for part in parts for each in part.stale),
+        baseline=parts[0].baseline,
+        parts=tuple(parts),
+    )
+
+
 def _gone(section: Section, report: Report, why: Suppression) -> Iterable[Stale]:
     """What the section knows and a whole run of the same rules does not find any more."""
     if report.run.interrupted:

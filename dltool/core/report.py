@@ -32,7 +32,8 @@ class Report:
     """Findings come most probable root cause first; ``measurements`` is already plain JSON data.
 
     ``findings`` are those that count. ``suppressed`` are those that do not, ``stale`` what there was no finding for, and
-    ``baseline`` is the file of known findings that the report was held against.
+    ``baseline`` is the file of known findings that the report was held against. ``parts`` are the reports, each on a target
+    of its own, that this one sums up: they are held against a baseline one by one, and not written.
     """
 
     command: str
@@ -45,6 +46,7 @@ class Report:
     suppressed: tuple[Suppressed, ...] = ()
     stale: tuple[Stale, ...] = ()
     baseline: str | None = None
+    parts: tuple[Report, ...] = ()
 
     def worst(self) -> Severity | None:
         """The gravest severity among the findings, or None when there are none."""

@@ -75,6 +75,36 @@ def test_a_baseline_holds_in_another_checkout_and_from_another_folder(data, capf
     assert main(["scan", str(other / "data"), "--baseline", str(other / "b.json")]) == 0
 
 
+ILL = """\
+version: 1
+data: {synthetic: {blobs: {n: 60, features: 2, classes: 3, spread: 1.0}}}
+model: {layers: [{linear: 3}, softmax]}
+loss: cross_entropy
+optimizer: {sgd: {lr: 0.1}}
+train: {epochs: 100}
+"""
+
+
+def test_specs_that_are_linted_together_are_known_one_by_one(tmp_path, monkeypatch, capfd):
+    """The finding has the same fingerprint in both: mended in one, it is new in the other."""
+    monkeypatch.chdir(tmp_path)
+    well = ILL.replace(", softmax", "")
+    for name, text in (("a", ILL), ("b", well)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    assert main(["lint", "a.yaml", "b.yaml", "--write-baseline", "base.json"]) == 0
+    assert "base.json: 1 known finding of lint" in capfd.readouterr().err
+    assert [each["target"] for each in json.loads((tmp_path / "base.json").read_text())["targets"]] == ["a.yaml", "b.yaml"]
+    assert main(["lint", ".", "--baseline", "base.json"]) == 0
+    assert main(["lint", "a.yaml", "--baseline", "base.json"]) == 0
+    for name, text in (("a", well), ("b", ILL)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    capfd.readouterr()
+    assert main(["lint", "a.yaml", "b.yaml", "--baseline", "base.json", "--format", "json"]) == 1
+    report = json.loads(capfd.readouterr().out)
+    assert [each["where"]["file"] for each in report["findings"]] == ["b.yaml"]
+    assert [each["rule"] for each in report["stale"]] == ["softmax-before-cross-entropy"]
+
+
 def test_a_report_stands_in_for_a_baseline(data, capfd):
     (data / "old.png").write_bytes(HTML)
     assert main(["scan", "data", "--format", "json", "--output", "report.json"]) == 1

@@ -23,7 +23,7 @@ from dltool.diagnostics.lint.targets import SUFFIXES, expanded
 from dltool.rules.select import choose
 
 if TYPE_CHECKING:
-    from dltool.specs.read_source import Known
+    from dltool.specs.design.samples import Glances
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,11 @@ def lint(targets: Sequence[str], options: LintOptions) -> Linted:
         )
     reports: dict[str, Report | None] = {}
     problems: dict[Problem, None] = {}
-    known: Known = {}
+    known: Glances | None = None
+    if options.look_at_data:
+        from dltool.specs.design.samples import Glances  # numpy
+
+        known = Glances()
     for target in named:
         try:
             reports[target] = _one(target, options, known)
@@ -74,7 +78,7 @@ def lint(targets: Sequence[str], options: LintOptions) -> Linted:
     return Linted(_together(targets, reports), tuple(problems))
 
 
-def _one(target: str, options: LintOptions, known: Known) -> Report:
+def _one(target: str, options: LintOptions, known: Glances | None) -> Report:
     if ":" in target and not target.endswith(SUFFIXES):
         from dltool.diagnostics.lint.code import lint_code  # torch
 
@@ -111,6 +115,7 @@ def _together(targets: Sequence[str], reports: dict[str, Report | None]) -> Repo
         measurements=Measurements([LintedSpecs(specs=specs)]).to_dict(),
         suppressed=tuple(each for report in read for each in report.suppressed),
         stale=tuple(each for report in read for each in report.stale),
+        parts=tuple(read),
     )
 
 
