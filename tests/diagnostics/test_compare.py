@@ -140,6 +140,8 @@ def test_the_same_regression_is_a_warning_where_the_sides_are_not_alike(compare)
     assert severities(made) == {"loss-regressed": Severity.WARNING, "not-comparable": Severity.INFO}
     cut, _ = compare(report(), report(higher, interrupted=True))
     assert severities(cut)["loss-regressed"] is Severity.WARNING
+    moved, _ = compare(report(), report(higher, target="/elsewhere/spec.yaml"))
+    assert severities(moved) == {"loss-regressed": Severity.ERROR}
     other_seed, measured = compare(report(), report(higher, seed=7))
     assert severities(other_seed) == {"loss-regressed": Severity.ERROR}
     assert [doubt.what for doubt in measured[Doubts].doubts] == ["seed"]

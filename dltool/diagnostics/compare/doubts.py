@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from dltool.core.measured.compare import ComparedFindings, ComparedSides, Doubt, RulesLost, Side
 from dltool.core.measured.speed import Speed
@@ -96,7 +97,8 @@ def _of_files(before: Opened, after: Opened, sides: ComparedSides) -> Iterator[D
 def _of_runs(before: Side, after: Side) -> Iterator[Doubt]:
     """Circumstances. The spec itself may differ: what a change of it did is what most people ask."""
     if before.target != after.target:
-        yield Doubt(what="target", reason=f"{before.target} before, {after.target} after", weakens=True)
+        other = _name(before.target) != _name(after.target)  # a checkout elsewhere is no other target
+        yield Doubt(what="target", reason=f"{before.target} before, {after.target} after", weakens=other)
     for what, first, second, weakens in (
         ("torch", before.torch, after.torch, False),
         ("device", before.device, after.device, False),
@@ -125,6 +127,10 @@ def _of_training(before: Opened, after: Opened) -> Iterator[Doubt]:
         ):
             if a != b:
                 yield Doubt(what=f"{split} data", reason=f"{_said(a)} samples before, {_said(b)} after")
+
+
+def _name(target: str | None) -> str:
+    return PurePosixPath((target or "").replace("\\", "/")).name
 
 
 def _said(value: object) -> str:
