@@ -12,7 +12,20 @@ from dltool.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("train", "gradcheck", "nan-hunt", "init-stats", "lr-find", "scan", "new", "show", "schema", "rules", "explain")
+COMMANDS = (
+    "train",
+    "gradcheck",
+    "nan-hunt",
+    "init-stats",
+    "lr-find",
+    "scan",
+    "compare",
+    "new",
+    "show",
+    "schema",
+    "rules",
+    "explain",
+)
 
 
 def blocks(language):
