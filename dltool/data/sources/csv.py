@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dltool.core.delimited import MISSING, SNIFFED_LINES, looks_like_header, sniff_delimiter
+from dltool.core.delimited import MISSING, SNIFFED_LINES, looks_like_header, names_again, preamble, sniff_delimiter
 from dltool.core.errors import DataError, Location, Problem
 from dltool.data.sources.columns import Column, Selection, to_table
 from dltool.data.table import EXAMPLES, Glance, Table, existing_file
@@ -40,14 +40,16 @@ def read_csv(
             head = list(islice(stream, SNIFFED_LINES))
         if any("\0" in line for line in head):
             raise DataError(Problem(message="a binary file, not a text table", location=Location(file=str(path))))
-        separator = delimiter or sniff_delimiter(head)
-        first = [row for row in csv.reader(head, delimiter=separator) if row][:2]
+        before = preamble(head).lines if any(line.strip() for line in head) else 0
+        separator = delimiter or sniff_delimiter([line for line in head[before:] if line.strip()] or head)
+        first = [row for row in csv.reader(head[before:], delimiter=separator) if row]
         if not first:
             raise DataError(Problem(message="the file holds only empty lines", location=Location(file=str(path))))
         wanted = {str(column) for column in (*selection.target, *(selection.features or ())) if isinstance(column, str)}
-        has_header = looks_like_header(first, wanted) if header is None else header
+        has_header = looks_like_header(first[:2], wanted) if header is None else header
+        names_rows = 1 + names_again(first[1:]) if has_header else 0
         names = [cell.strip() for cell in first[0]] if has_header else [str(i) for i in range(len(first[0]))]
-        reader = _Reader(path, separator, names, skip_first=has_header, glance=glance)
+        reader = _Reader(path, separator, names, skipped=(before, names_rows), glance=glance)
         columns = reader.columns()
     except UnicodeDecodeError as error:
         raise DataError(_not_utf8(path, error)) from None
@@ -79,14 +81,16 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> Problem:
 class _Reader:
     """Reads rows in chunks, so that the text of the file is never in memory as a whole, and notes what is ragged."""
 
-    def __init__(self, path: Path, delimiter: str, names: Sequence[str], *, skip_first: bool, glance: Glance | None) -> None:
+    def __init__(
+        self, path: Path, delimiter: str, names: Sequence[str], *, skipped: tuple[int, int], glance: Glance | None
+    ) -> None:
         self.problems: list[Problem] = []
         self.stopped = False
         self._glance = glance
         self._path = path
         self._delimiter = delimiter
         self._names = names
-        self._skip_first = skip_first
+        self._lines_before, self._names_rows = skipped
         self._ragged = 0
 
     def columns(self) -> list[Column]:
@@ -105,9 +109,11 @@ class _Reader:
 
     def _chunks(self) -> Iterator[tuple[list[list[str]], list[int]]]:
         with self._path.open(encoding="utf-8-sig", newline="") as stream:
+            for _ in range(self._lines_before):
+                next(stream, None)
             text = stream if self._glance is None else self._bounded(stream, self._glance)
             reader = csv.reader(text, delimiter=self._delimiter)
-            skip = self._skip_first
+            skip = self._names_rows
             rows: list[list[str]] = []
             lines: list[int] = []
             for row in reader:
@@ -116,13 +122,13 @@ class _Reader:
                 if not row:
                     continue
                 if skip:
-                    skip = False
+                    skip -= 1
                     continue
                 if len(row) != len(self._names):
-                    self._note_ragged(reader.line_num, len(row))
+                    self._note_ragged(self._lines_before + reader.line_num, len(row))
                     continue
                 rows.append(row)
-                lines.append(reader.line_num)
+                lines.append(self._lines_before + reader.line_num)
                 if len(rows) == CHUNK_ROWS:
                     yield rows, lines
                     rows, lines = [], []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from dltool.core.delimited import SNIFFED_LINES, looks_like_header, sniff_delimiter
+from dltool.core.delimited import SNIFFED_LINES, Preamble, looks_like_header, names_again, preamble, sniff_delimiter
 from dltool.core.finding import Severity
 from dltool.scanning.delimited.cells import Kind, first_kind
 from dltool.scanning.delimited.exact import long_cells, read_exactly, records_of
@@ -132,6 +132,10 @@ class DelimitedReader:
 def layout_of(data: bytes, wanted: set[str], faults: Faults) -> Layout | None:
     """What the first records say; None where there are none."""
     head = data[: cut_at_record(data[:HEAD_BYTES]) or HEAD_BYTES].decode("utf-8", "replace")
+    before = preamble(list(islice(head.splitlines(keepends=True), SNIFFED_LINES))) if head.strip() else Preamble()
+    if before.lines:
+        faults.add("preamble", before.what, rule="format-mismatch", line=1, severity=Severity.INFO)
+        head = "".join(head.splitlines(keepends=True)[before.lines :])
     lines = list(islice((line for line in head.splitlines(keepends=True) if line.strip()), SNIFFED_LINES))
     if not lines:
         return None
@@ -144,12 +148,19 @@ def layout_of(data: bytes, wanted: set[str], faults: Faults) -> Layout | None:
     has_header = looks_like_header(rows[:2], wanted)
     names = [cell.strip() for cell in rows[0]] if has_header else [str(at) for at in range(len(rows[0]))]
     body = rows[1:] if has_header else rows
+    first_line = before.lines + records[0][0] + 1
+    again = names_again(body[: SNIFFED_LINES - 1 - before.lines]) if has_header else 0
+    if again:
+        lines_are = "the line below the header is" if again == 1 else f"the {again} lines below the header are"
+        detail = f"{lines_are} taken for more names, not for rows"
+        faults.add("second-header", detail, rule="format-mismatch", line=first_line + 1, severity=Severity.INFO)
+        body = body[again:]
     if has_header:
-        names = _fitting(names, body, faults, records[0][0] + 1)
+        names = _fitting(names, body, faults, first_line)
     body = [row for row in body if len(row) == len(names)]
     kinds = [first_kind(texts) for texts in zip(*body, strict=True)] if body else [Kind.MIXED] * len(names)
-    header_lines = _lines_before_second(records, head) if has_header else 0
-    _note_names(names, has_header=has_header, faults=faults, line=records[0][0] + 1)
+    header_lines = before.lines + (_lines_before(records, 1 + again, head) if has_header else 0)
+    _note_names(names, has_header=has_header, faults=faults, line=first_line)
     return Layout(delimiter, names, has_header, kinds, header_lines)
 
 
@@ -164,8 +175,8 @@ def _fitting(names: list[str], body: list[list[str]], faults: Faults, line: int)
     return ["", *names] if width == len(names) + 1 else [str(at) for at in range(width)]
 
 
-def _lines_before_second(records: list[tuple[int, list[str]]], head: str) -> int:
-    return records[1][0] if len(records) > 1 else head.count("\n") + 1
+def _lines_before(records: list[tuple[int, list[str]]], count: int, head: str) -> int:
+    return records[count][0] if len(records) > count else head.count("\n") + 1
 
 
 def _note_names(names: list[str], *, has_header: bool, faults: Faults, line: int) -> None:
