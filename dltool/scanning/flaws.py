@@ -27,6 +27,16 @@ def oddity(kind: str, detail: str, *, offset_bytes: int | None = None, frame: in
     )
 
 
+def partly_checked(left_out: str) -> Flaw:
+    """Not everything was looked into, to be done in time; ``left_out`` says what was not, and ends the sentence."""
+    return oddity("partly-checked", f"{left_out} (--deep looks into all of it)")
+
+
+def not_decoded(width: int, height: int) -> Flaw:
+    """Of a huge picture, the structure was checked and no pixels were made."""
+    return partly_checked(f"{width} x {height} pixels: its structure was checked, its pixels were not looked at")
+
+
 def mismatch(promised: str, found: str) -> Flaw:
     """The content is in another format than the name says."""
     return Flaw(

@@ -16,7 +16,7 @@ from dltool.scanning.settings import InspectSettings
 from dltool.scanning.sniff import IMAGES, MARK_BYTES, SUFFIXES, TEXTS, UNMARKED, document, is_text, promised, signature
 from dltool.scanning.source import HEAD_BYTES, Source
 
-OWN_MODULES = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "psd"})
+OWN_MODULES = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "psd", "pnm"})
 LFS_POINTER_MAX_BYTES = 1024
 
 

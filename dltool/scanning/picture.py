@@ -80,7 +80,7 @@ def _range(rows: Pixels, channels: int) -> tuple[float, float, float]:
     return min(least), max(greatest), max(map(sub, greatest, least))
 
 
-def perceptual_hash(gray: NDArray[np.float64], extent: tuple[float, float] | None = None) -> int | None:
+def _signs(values: NDArray[np.float64], channels: int, extent: tuple[float, float]) -> int | None:
     """The signs of the 64 lowest frequencies (but the mean) of a discrete cosine transform, as 64 bits.
 
     Cosines are sampled at pixel centres, whatever the size, so that a picture and its resized copy agree. After C. Zauner,
@@ -88,17 +88,13 @@ def perceptual_hash(gray: NDArray[np.float64], extent: tuple[float, float] | Non
     frequencies of a picture resized to 32x32.
 
     Args:
-        gray: (height, width), on any scale.
+        values: (height, width · channels), on any scale; of colours, their luma is taken.
+        channels: 1, or 3 for colours.
         extent: as ``look`` has it.
 
     Returns:
         None where a side is below 8 pixels.
     """
-    return _signs(gray, 1, extent or gray.shape)
-
-
-def _signs(values: NDArray[np.float64], channels: int, extent: tuple[float, float]) -> int | None:
-    """The perceptual hash of (height, width · channels) values: gray, whatever else, and colours in turn."""
     height, width = values.shape[0], values.shape[1] // channels
     if min(height, width) < MIN_SIDE:
         return None

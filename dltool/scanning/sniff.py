@@ -19,7 +19,7 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "ico": ("ico",),
     "cur": ("cur",),
     "psd": ("psd",),
-    "pnm": ("pbm", "pgm", "ppm", "pnm", "pfm"),
+    "pnm": ("pbm", "pgm", "ppm", "pnm", "pam", "pfm"),
     "qoi": ("qoi",),
     "dds": ("dds",),
     "tga": ("tga",),
@@ -79,7 +79,7 @@ BRANDS = {
     **dict.fromkeys((b"isom", b"mp41", b"mp42", b"qt  ", b"M4V ", b"avc1", b"iso2"), "mp4"),
 }
 BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
-PNM = re.compile(rb"P[1-6fF]\s")
+PNM = re.compile(rb"P(?:[1-6][\s#]|[fF]\s|7\n)")
 PICKLE = re.compile(rb"\x80[\x02-\x05].", re.DOTALL)
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HTML = re.compile(

@@ -22,6 +22,10 @@ EXIF = Image.Exif()
 EXIF[0x0112] = 6
 EXIF[0x0131] = "camera 1.0"
 
+COMMENT = b"\xff\xfe\0\x07hello"
+HEAD, SCAN = PLAIN[: PLAIN.find(b"\xff\xda")], PLAIN[PLAIN.find(b"\xff\xda") :]
+PROGRESSIVE = encoded(PICTURE, "JPEG", progressive=True)
+
 VALID = {
     "plain": PLAIN,
     "progressive": encoded(PICTURE, "JPEG", progressive=True),
@@ -41,6 +45,15 @@ VALID = {
     "progressive odd": encoded(PICTURE.resize((41, 23)), "JPEG", progressive=True, subsampling=1),
     "constant": encoded(Image.new("RGB", (64, 64)), "JPEG"),
     "filled before a marker": PLAIN[:2] + b"\xff\xff" + PLAIN[2:],
+    "filled before the scan": HEAD + b"\xff" * 9 + SCAN,
+    "filled before the end": PLAIN[:-2] + b"\xff\xff\xff\xd9",
+    "comment before the scan": HEAD + COMMENT + SCAN,
+    "comment before the end": PLAIN[:-2] + COMMENT + b"\xff\xd9",
+    "comments between scans": PROGRESSIVE.replace(b"\xff\xda", COMMENT + b"\xff\xda"),
+    "filled between scans": PROGRESSIVE.replace(b"\xff\xda", b"\xff\xff\xff\xda"),
+    "application data after the frame": HEAD + b"\xff\xe5\0\x04\0\0" + SCAN,
+    "restarts turned off": HEAD + b"\xff\xdd\0\x04\0\0" + SCAN,
+    "number of lines": PLAIN[:-2] + b"\xff\xdc\0\x04\0\x60" + b"\xff\xd9",
 }
 
 
@@ -96,6 +109,7 @@ def test_statistics_are_of_the_picture_whatever_the_mode():
         (PLAIN + bytes(100), "padding", "info"),
         (PLAIN + PLAIN + b"\n", "appended", "info"),
         (JUNK, "extraneous-bytes", "info"),
+        (PLAIN[:20] + b"\xff\0" + PLAIN[20:], "extraneous-bytes", "info"),
         (PLAIN[:-2] + b"\x12" * 30 + PLAIN[-2:], "extraneous-bytes", "warning"),
         (PLAIN[:-2] + b"\x12" * 500 + PLAIN[-2:], "damaged-scan", "error"),
     ],
@@ -103,6 +117,21 @@ def test_statistics_are_of_the_picture_whatever_the_mode():
 def test_damage_is_named(data, kind, severity):
     found = seen(data, "a.jpg")
     assert [(flaw.kind, flaw.severity) for flaw in found.flaws] == [(kind, severity)]
+
+
+@pytest.mark.usefixtures("decoder")
+def test_a_marker_without_meaning_is_skipped():
+    assert kinds(seen(HEAD + b"\xff\x01" + SCAN, "a.jpg")) == []  # TEM, at which Pillow stops
+
+
+def test_a_large_file_is_not_walked_in_python(monkeypatch):
+    monkeypatch.setattr(jpeg_decode, "MAX_WALKED_BYTES", 100)
+    assert kinds(seen(PLAIN, "a.jpg")) == []
+    monkeypatch.setattr(jpeg_decode, "simplejpeg", None)
+    found = seen(PLAIN, "a.jpg")
+    assert kinds(found) == ["partly-checked"]
+    assert alarms(found) == []
+    assert found.image.similarity is not None
 
 
 def test_junk_between_segments_keeps_the_picture():

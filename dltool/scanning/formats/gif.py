@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
-from dltool.scanning.flaws import blemish, corrupt, oddity, unsafe
+from dltool.scanning.flaws import blemish, corrupt, oddity, partly_checked, unsafe
 from dltool.scanning.formats.pillow import inspect_by_pillow
 from dltool.scanning.formats.seen import Seen
 from dltool.scanning.record import Flaw, ImageFacts, Tier
 from dltool.scanning.settings import InspectSettings
 
 HIGHEST_CODE_BITS = 12
+NOT_ZERO = re.compile(rb"[^\0]")
 MAX_WALKED_BYTES = 4_000_000
 """At the normal tier, LZW codes are only followed in smaller files: it takes about 0.2 µs a bit."""
 
@@ -57,6 +59,8 @@ def inspect_gif(data: bytes, settings: InspectSettings) -> Seen:
     if settings.tier is Tier.QUICK or not found.frames:
         return Seen(facts, flaws)
     walked = found.frames if settings.tier is Tier.DEEP or len(data) <= MAX_WALKED_BYTES else []
+    if not walked:
+        flaws += (partly_checked(f"{len(data):,} bytes: the codes of its {len(found.frames):,} frames were not followed"),)
     for number, frame in enumerate(walked):
         if flaw := _codes(data, frame, number):
             flaws += (flaw,)
@@ -86,7 +90,8 @@ def walk(data: bytes) -> GifFile:
                 if comment and spans and not found.software:
                     found.software = data[spans[0][0] : min(spans[0][1], spans[0][0] + 40)].decode("latin-1")
             elif mark == 0:
-                at += 1
+                found_next = NOT_ZERO.search(data, at)
+                at = len(data) if found_next is None else found_next.start()
             else:
                 found.flaws.append(_no_block(found, at, cut=mark < 0))
                 return found

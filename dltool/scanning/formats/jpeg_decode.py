@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dltool.scanning.flaws import blemish, corrupt, oddity
-from dltool.scanning.formats.jpeg_header import END, KINDS, JpegHeader
+from dltool.scanning.formats.jpeg_header import END, KINDS, JpegHeader, read_header
 from dltool.scanning.formats.jpeg_scan import scan_problem
 from dltool.scanning.formats.pillow import reduced_jpeg
 from dltool.scanning.optional import optional
@@ -28,6 +28,9 @@ SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 SHORT_SIDE = 16
 """Pixels that a reduction leaves of the shorter side at least: enough for the perceptual hash."""
 
+MAX_WALKED_BYTES = 4_000_000
+"""Scans are only walked in Python in smaller files: it takes about 0.5 µs a byte."""
+
 HARMLESS_LEFTOVER_BYTES = 64
 EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]+)", re.IGNORECASE)
 HARMLESS = re.compile(r"Unknown Adobe color transform|unknown JFIF revision|Invalid SOS parameters|ICC", re.IGNORECASE)
@@ -42,11 +45,15 @@ class Scans(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """A strict decoding: the picture, else the decoder's first warning, else why no decoder takes the file."""
+    """A strict decoding: the picture, else the decoder's first warning, else why no decoder takes the file.
+
+    ``unwalked`` where no decoder that warns has seen the file, and it is too large to be walked in Python.
+    """
 
     pixels: Pixels | None = None
     warning: str | None = None
     failure: str | None = None
+    unwalked: bool = False
 
 
 def look_into_scans(data: bytes, header: JpegHeader) -> Scans:
@@ -59,9 +66,12 @@ def look_into_scans(data: bytes, header: JpegHeader) -> Scans:
     remarks: tuple[Flaw, ...] = ()
     if attempt.warning and (found := _remark(attempt.warning, header)) is not None:
         remarks = found
-        attempt = _strictly(_without_oddities(data, header), header, factor)
+        plain = _without_oddities(data, header)
+        attempt = _strictly(plain, read_header(plain), factor)
         if attempt.warning and _remark(attempt.warning, header) is not None:
             return Scans(None, remarks)
+    if attempt.unwalked:
+        remarks += (oddity("partly-checked", f"{len(data):,} bytes: damage that libjpeg only warns of was not looked for"),)
     if attempt.pixels is not None:
         return Scans(_look(attempt.pixels, data, header), remarks)
     if attempt.warning:
@@ -99,10 +109,14 @@ def _strictly(data: bytes, header: JpegHeader, factor: int) -> Attempt:
             message = str(error)
         if HARMLESS.search(message) or DAMAGE.search(message):
             return Attempt(warning=message)
-    pixels = reduced_jpeg(data, factor)  # what simplejpeg does not support (4:1:0, ...) libjpeg may, by Pillow
-    if (warning := scan_problem(data)) is not None:
+    # What simplejpeg does not support (4:1:0, ...) libjpeg may, by Pillow, which stops at markers that libjpeg skips.
+    pixels = reduced_jpeg(essence(data, header), factor)
+    unwalked = len(data) > MAX_WALKED_BYTES
+    if not unwalked and (warning := scan_problem(data)) is not None:
         return Attempt(warning=warning)
-    return Attempt(failure=pixels) if isinstance(pixels, str) else Attempt(pixels)
+    if isinstance(pixels, str):
+        return Attempt(failure=pixels)
+    return Attempt(pixels, unwalked=unwalked)
 
 
 def _by_simplejpeg(data: bytes, header: JpegHeader, factor: int) -> Pixels:

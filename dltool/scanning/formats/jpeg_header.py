@@ -15,6 +15,7 @@ KINDS: Final = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive", 0xC3: "
 ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 SCAN: Final = 0xDA
 END: Final = b"\xff\xd9"
+MARKER: Final = re.compile(rb"\xff+[^\xff]", re.DOTALL)
 NEXT_MARKER: Final = re.compile(rb"\xff+[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
 """The first marker that is neither part of a scan (stuffed, restart) nor filling."""
 
@@ -90,16 +91,13 @@ def _described(header: JpegHeader, data: bytes) -> JpegHeader:
 def _walk(data: bytes) -> JpegHeader:
     header, at, size = JpegHeader(), 2, len(data)
     while True:
-        start = data.find(b"\xff", at)
-        if start < 0 or start + 2 > size:
+        found = MARKER.search(data, at)
+        if found is None:
             header.problem = "it ends before the picture begins"
             return header
-        header.junk_bytes += start - at
-        code = data[start + 1]
-        if code == 0xFF:
-            at = start + 1
-            continue
-        at = start + 2
+        header.junk_bytes += found.start() - at
+        at = found.end()
+        start, code = at - 2, data[at - 1]
         if code in ALONE or code in {0x00, 0xD8}:
             header.junk_bytes += 2 if code in {0x00, 0xD8} else 0
             continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from dltool.scanning.formats.jpeg_header import ALONE, FRAMES, NEXT_MARKER, SCAN
+from dltool.scanning.formats.jpeg_header import ALONE, FRAMES, MARKER, NEXT_MARKER, SCAN
 
 CUT: Final = "Premature end of JPEG file"
 SHORT: Final = "Corrupt JPEG data: premature end of data segment"
@@ -82,20 +82,21 @@ class Bits:
 
 def scan_problem(data: bytes) -> str | None:
     """Libjpeg's words for the first thing wrong with the scans of 8 bit Huffman-coded JPEG; None also for other kinds."""
-    decoder, at = Decoder(), 2
+    decoder, at, junk = Decoder(), 2, 0
     try:
         while True:
-            start = data.find(b"\xff", at)
-            if start < 0 or start + 2 > len(data):
+            marker = MARKER.search(data, at)
+            if marker is None:
                 return CUT
-            code, junk, at = data[start + 1], start - at, start + 2
-            if junk and code != 0xFF:
+            junk, at = junk + marker.start() - at, marker.end()
+            code = data[at - 1]
+            if code == 0:
+                junk += 2
+            elif junk:
                 return f"Corrupt JPEG data: {junk} extraneous bytes before marker 0x{code:02x}"
-            if code == 0xFF:
-                at = start + 1
             elif code == 0xD9:
                 return None
-            elif code not in ALONE and code not in {0, 0xD8}:
+            elif code not in ALONE and code != 0xD8:
                 end = at + int.from_bytes(data[at : at + 2], "big")
                 if code == SCAN:
                     at = _scan(decoder, data, at + 2, end)

@@ -14,16 +14,15 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from dltool.core.finding import Severity
 from dltool.scanning.digest import RunningDigest, digest_of
-from dltool.scanning.flaws import corrupt, oddity, unsafe
+from dltool.scanning.flaws import corrupt, not_decoded, oddity, partly_checked, unsafe
 from dltool.scanning.formats.seen import Seen
 from dltool.scanning.inspector import PictureInspector
 from dltool.scanning.picture import SHORT_SIDE, Look, Pixels, look
 from dltool.scanning.record import Flaw, ImageFacts, Tier
-from dltool.scanning.settings import InspectSettings
+from dltool.scanning.settings import DECODED_PIXELS, InspectSettings
 
 NAMES: dict[str, tuple[str, ...]] = {
     "jpeg2000": ("JPEG2000",),
-    "pnm": ("PPM",),
     "ico": ("ICO",),
     "cur": ("CUR",),
 }
@@ -176,6 +175,8 @@ def inspect_by_pillow(
             return Seen(facts, (*known, _bomb(image, settings)))
         if settings.tier is Tier.QUICK:
             return Seen(facts, known)
+        if settings.tier is Tier.NORMAL and image.width * image.height > DECODED_PIXELS:
+            return Seen(facts, (*known, not_decoded(image.width, image.height)))
         try:
             image.load()
         except MemoryError:
@@ -235,6 +236,8 @@ def other_frames(data: bytes, pillow_name: str, settings: InspectSettings) -> Fr
                 if image.width * image.height > settings.max_pixels:
                     return Frames(count, (_bomb(image, settings),))
                 image.load()
+            if last < count:
+                return Frames(count, (partly_checked(f"of {count} frames the first {max(last, 1)} were decoded"),))
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001

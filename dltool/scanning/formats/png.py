@@ -10,15 +10,15 @@ from typing import Final
 from PIL import Image
 
 from dltool.core.finding import Severity
-from dltool.scanning.flaws import blemish, corrupt, oddity, unsafe
+from dltool.scanning.flaws import blemish, corrupt, not_decoded, oddity, unsafe
 from dltool.scanning.formats.exif import Exif, read_exif
 from dltool.scanning.formats.pillow import content_of, look_at, opinion, other_frames
-from dltool.scanning.formats.png_rows import inflate, unfiltered
+from dltool.scanning.formats.png_rows import checked, inflate, unfiltered
 from dltool.scanning.formats.seen import Seen
 from dltool.scanning.optional import optional
 from dltool.scanning.picture import Look
 from dltool.scanning.record import Flaw, ImageFacts, Tier
-from dltool.scanning.settings import InspectSettings
+from dltool.scanning.settings import DECODED_PIXELS, InspectSettings
 
 crc32 = (optional("isal.isal_zlib") or zlib).crc32
 
@@ -74,7 +74,19 @@ def inspect_png(data: bytes, settings: InspectSettings) -> Seen:
         return Seen(_facts(data, header), (*flaws, bomb))
     if settings.tier is Tier.QUICK or any(flaw.severity is Severity.ERROR and flaw.kind != "missing-end" for flaw in flaws):
         return Seen(_facts(data, header), flaws)
+    if settings.tier is Tier.NORMAL and header.width * header.height > DECODED_PIXELS:
+        return _data_alone(data, header)
     return _pixels(data, header, settings)
+
+
+def _data_alone(data: bytes, header: PngHeader) -> Seen:
+    """Check the data of a huge picture without decoding it."""
+    view, bits = memoryview(data), header.depth * CHANNELS[header.colour]
+    pieces = (view[start:end] for start, end in header.data)
+    flaw = checked(pieces, header.width, header.height, bits, interlaced=bool(header.interlace))
+    sound = flaw is None or flaw.severity is Severity.INFO
+    flaws = tuple(_complete(each) for each in header.flaws) if sound else tuple(header.flaws)
+    return Seen(_facts(data, header), (*flaws, *([flaw] if flaw else []), not_decoded(header.width, header.height)))
 
 
 def _pixels(data: bytes, header: PngHeader, settings: InspectSettings) -> Seen:

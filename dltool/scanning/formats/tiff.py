@@ -85,6 +85,8 @@ class TiffReader:
                 self._entry(page, at)
             self.pages.append(page)
             start = self._number("Q" if self.big else "I", start + head + count * entry) or 0
+        if start:
+            self.flaws.append(oddity("partly-checked", f"only its first {MAX_PAGES:,} directories were looked at"))
 
     def _number(self, form: str, at: int) -> int | None:
         size = struct.calcsize(form)
