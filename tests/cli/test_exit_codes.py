@@ -5,7 +5,8 @@ import json
 import subprocess
 import sys
 import textwrap
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dltool.cli.main import app, main
 from dltool.cli.options import FailOn
 from dltool.core.finding import Check, Finding, Severity
 from dltool.core.report import Report, RunInfo
+from dltool.diagnostics.lint.run import Linted
 
 ROOT = Path(__file__).parents[2]
 BROKEN = ROOT / "sample_configs" / "broken"
@@ -38,7 +40,8 @@ class Row:
     """How a command is called so that it ends well, and so that each kind of mistake happens.
 
     ``seam`` is what does its work: replaced by something that raises, it is a bug in dltool; of a command that ``judges``
-    it returns the report. A kind of mistake that a command cannot meet is None.
+    it returns the report. A kind of mistake that a command cannot meet is None; ``returned`` makes
+    of a report what the seam returns.
     """
 
     clean: tuple[str, ...]
@@ -48,6 +51,7 @@ class Row:
     found: tuple[str, ...] | None = None
     spec: tuple[str, ...] | None = None
     data: tuple[str, ...] | None = None
+    returned: Callable[[Report], object] = field(default=lambda report: report)
 
 
 def judging(seam, *more, found=("ill.yaml",), clean=("healthy.yaml",)):
@@ -69,6 +73,13 @@ COMMANDS = {
     "init-stats": judging("dltool.diagnostics.init_stats.run"),
     "lr-find": judging("dltool.diagnostics.lr_find.run", "--steps", "20", found=("healthy.yaml", "optimizer.adam.lr=1e6")),
     "scan": replace(judging("dltool.diagnostics.scan.run.run", found=("spoilt",), clean=("tables",)), data=("gone",)),
+    "lint": replace(judging("dltool.diagnostics.lint.run.lint"), returned=lambda report: Linted(report, ())),
+    "compare": replace(
+        judging("dltool.diagnostics.compare.run.run", clean=("good.json", "good.json"), found=("good.json", "bad.json")),
+        usage=("good.json",),
+        spec=("healthy.yaml", "good.json"),
+        data=("good.json", "gone.json"),
+    ),
     "new": Row(clean=(), usage=("a", "b"), seam="dltool.specs.starter.starter", spec=("--task", "cooking")),
     "show": Row(clean=("healthy.yaml",), usage=(), seam="dltool.specs.load.load", spec=("healthy.yaml", "modle=1")),
     "schema": Row(clean=(), usage=("--no",), seam="dltool.specs.json_schema.spec_schema"),
@@ -87,6 +98,8 @@ def here(tmp_path, monkeypatch):
     for name in ("tables", "spoilt"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "good.csv").write_text(TABLE)
+    for name, report in (("good", canned()), ("bad", canned(Severity.ERROR))):
+        (tmp_path / f"{name}.json").write_text(json.dumps(report.to_dict()))
     (tmp_path / "spoilt" / "bad.png").write_bytes(b"<html><body>not found</body></html>")
     return tmp_path
 
@@ -139,11 +152,12 @@ def test_each_ending_has_its_code(command, case, code, here, capfd):
 @pytest.mark.parametrize("command", JUDGING)
 def test_fail_on_is_the_same_everywhere(command, here, monkeypatch, capfd):
     order = [FailOn.INFO, FailOn.WARNING, FailOn.ERROR, FailOn.NEVER]
+    row = COMMANDS[command]
     for at, severity in enumerate(Severity):
-        replaced(monkeypatch, COMMANDS[command].seam, lambda *_: canned(severity))  # noqa: B023 - called in this turn
-        codes = [main([command, *COMMANDS[command].clean, "--fail-on", level]) for level in order]
+        replaced(monkeypatch, row.seam, lambda *_: row.returned(canned(severity)))  # noqa: B023 - called in this turn
+        codes = [main([command, *row.clean, "--fail-on", level]) for level in order]
         assert codes == [1] * (at + 1) + [0] * (3 - at), severity
-        assert main([command, *COMMANDS[command].clean]) == codes[order.index(FailOn.ERROR)]
+        assert main([command, *row.clean]) == codes[order.index(FailOn.ERROR)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -167,7 +181,8 @@ def test_an_interruption_is_130(command, here, monkeypatch, capfd):
 
 @pytest.mark.parametrize("command", JUDGING)
 def test_an_interrupted_run_is_130_with_what_is_known(command, here, monkeypatch, capfd):
-    replaced(monkeypatch, COMMANDS[command].seam, lambda *_: canned(Severity.ERROR, interrupted=True))
+    row = COMMANDS[command]
+    replaced(monkeypatch, row.seam, lambda *_: row.returned(canned(Severity.ERROR, interrupted=True)))
     words = [command, *COMMANDS[command].clean, "--format", "json", "--fail-on", "never", "--write-baseline", "b.json"]
     assert main(words) == 130
     out, err = capfd.readouterr()
@@ -184,7 +199,8 @@ codes = {}
 for name, row in table.COMMANDS.items():
     if row.judges:
         module, _, work = row.seam.rpartition(".")
-        setattr(importlib.import_module(module), work, lambda *_: table.canned(table.Severity.ERROR))
+        found = row.returned(table.canned(table.Severity.ERROR))
+        setattr(importlib.import_module(module), work, lambda *_, found=found: found)
     reading, writing = os.pipe()
     os.close(reading)
     os.dup2(writing, 1)
