@@ -32,7 +32,8 @@ def _docs_in(module: str) -> dict[str, dict[str, str]]:
 
 
 def _fields(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    for field, text in pairwise(node.body):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-            if isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
-                yield field.target.id, inspect.cleandoc(text.value.value)
+    for field, below in pairwise(node.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            text = below.value
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                yield field.target.id, inspect.cleandoc(text.value)

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,15 @@ def _rebased(node: Node, directory: Path, path: KeyPath) -> Node:
         return node.with_value({key: _rebased(child, directory, (*path, key)) for key, child in node.value.items()})
     if isinstance(node.value, list):
         return node.with_value([_rebased(child, directory, (*path, index)) for index, child in enumerate(node.value)])
+    if not isinstance(node.value, str) or _folder_of(node.at.file) == directory:
+        return node
     field = place_at(path).field
-    if not isinstance(node.value, str) or field is None or not is_path(field):
+    if field is None or not is_path(field) or Path(node.value).is_absolute():
         return node
-    written_in = Path() if node.at.file == command_line.COMMAND_LINE else Path(node.at.file).parent
-    if written_in == directory or Path(node.value).is_absolute():
-        return node
+    written_in = _folder_of(node.at.file)
     return node.with_value(Path(os.path.relpath(written_in / node.value, directory)).as_posix())
+
+
+@lru_cache(maxsize=64)
+def _folder_of(file: str) -> Path:
+    return Path() if file == command_line.COMMAND_LINE else Path(file).parent

@@ -15,6 +15,7 @@ from yaml.error import Mark
 
 from dltool.core.errors import Location, Problem, SpecError
 from dltool.specs.nodes import MAX_DEPTH, MAX_VALUES, Budget, Node, Scalar
+from dltool.specs.yaml_scanner import FastScanner
 
 MAX_BYTES = 2**20
 _TAG = "tag:yaml.org,2002:"
@@ -37,7 +38,7 @@ _PLAINER = {
 }
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(FastScanner):
     """SafeLoader up to its node graph, with plain scalars as in YAML 1.2 and a limit on depth and count."""
 
     def __init__(self, text: str) -> None:

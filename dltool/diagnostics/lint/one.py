@@ -19,13 +19,13 @@ from dltool.specs.design.of_spec import design_of
 from dltool.specs.load import LoadedSpec, load
 
 if TYPE_CHECKING:
-    from dltool.specs.read_source import Known
+    from dltool.specs.design.samples import Glances
 
 COMMAND = "lint"
 
 
-def lint_spec(path: str, options: LintOptions, known: Known | None = None) -> Report:
-    """The report of one spec; ``known`` keeps data that several specs share.
+def lint_spec(path: str, options: LintOptions, known: Glances | None = None, *, alone: bool = True) -> Report:
+    """The report of one spec; ``known`` keeps data that several specs share. Measurements are in it if it is ``alone``.
 
     Raises:
         UserError: a spec that cannot be loaded or built, or whose data cannot be read.
@@ -43,7 +43,9 @@ def lint_spec(path: str, options: LintOptions, known: Known | None = None) -> Re
     )
     judged = without_ignored_lines(_at_their_lines(asked, loaded), loaded.orders)
     assumptions = () if options.look_at_data else ("The data were not looked at (--no-data).",)
-    return _report(path, judged, measured, _Run(loaded.spec.seed, loaded.sha256, started_s, assumptions))
+    return _report(
+        path, judged, measured if alone else Measurements(), _Run(loaded.spec.seed, loaded.sha256, started_s, assumptions)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,19 +71,19 @@ def lint(targets: Sequence[str], options: LintOptions) -> Linted:
         known = Glances()
     for target in named:
         try:
-            reports[target] = _one(target, options, known)
+            reports[target] = _one(target, options, known, alone=len(named) == 1)
         except UserError as error:
             reports[target] = None
             problems |= dict.fromkeys(error.problems)
     return Linted(_together(targets, reports), tuple(problems))
 
 
-def _one(target: str, options: LintOptions, known: Glances | None) -> Report:
+def _one(target: str, options: LintOptions, known: Glances | None, *, alone: bool) -> Report:
     if ":" in target and not target.endswith(SUFFIXES):
         from dltool.diagnostics.lint.code import lint_code  # torch
 
         return lint_code(target, options)
-    return lint_spec(target, options, known)
+    return lint_spec(target, options, known, alone=alone)
 
 
 def _together(targets: Sequence[str], reports: dict[str, Report | None]) -> Report | None:

@@ -19,13 +19,13 @@ from dltool.specs.shapes.incoming import Incoming, incoming_of
 from dltool.specs.shapes.row import Row
 
 if TYPE_CHECKING:
-    from dltool.specs.read_source import Known
+    from dltool.specs.design.samples import Glances
 
 
-def design_of(loaded: LoadedSpec, *, look_at_data: bool = True, known: Known | None = None) -> Measurements:
+def design_of(loaded: LoadedSpec, *, look_at_data: bool = True, known: Glances | None = None) -> Measurements:
     """Architecture, Objective, Samples and Plan of a spec.
 
-    Without ``look_at_data`` shapes follow from ``model.input`` alone. ``known`` keeps tables from one spec to the next.
+    Without ``look_at_data`` shapes follow from ``model.input`` alone. ``known`` keeps what was seen for the next.
 
     Raises:
         SpecError: layers that do not take what arrives, and data that cannot be read: all mistakes at once.
@@ -33,10 +33,10 @@ def design_of(loaded: LoadedSpec, *, look_at_data: bool = True, known: Known | N
     problems: list[Problem] = []
     samples, incoming = Samples(), _from_model(loaded.spec.model)
     if look_at_data:
-        from dltool.specs.design.samples import looked_at  # numpy
+        from dltool.specs.design.samples import Glances, looked_at  # numpy
 
         try:
-            seen = looked_at(loaded, known)
+            seen = looked_at(loaded, known or Glances())
         except DataError as error:
             problems += error.problems
         else:

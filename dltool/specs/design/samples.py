@@ -5,7 +5,7 @@ Of a table at most ``Glance.most_rows`` rows or ``most_bytes`` of text or inputs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from dltool.data.transforms import Normalize, fit_normalizer
 from dltool.specs.design.targets import target_facts
 from dltool.specs.load import LoadedSpec
 from dltool.specs.read_source import Known, at_its_key, read_tables
+from dltool.specs.schema.base import Target
 from dltool.specs.schema.layer_linear import Embedding
 from dltool.specs.schema.model import Layered
 from dltool.specs.shapes.incoming import Incoming
@@ -39,12 +40,28 @@ class Seen:
     incoming: Incoming
 
 
-def looked_at(loaded: LoadedSpec, known: Known | None = None) -> Seen:
+@dataclass(slots=True)
+class Glances:
+    """What was seen already, for the next spec with the same data: tables by source, facts by the whole data section."""
+
+    tables: Known = field(default_factory=dict)
+    seen: dict[tuple[object, ...], Seen] = field(default_factory=dict)
+
+
+def looked_at(loaded: LoadedSpec, known: Glances) -> Seen:
     """The facts of the data that the spec names.
 
     Raises:
         DataError: data that cannot be read or split, or that sequences of unequal length need padding for.
     """
+    spec = loaded.spec
+    key = (loaded.directory, spec.seed, spec.data, wanted(spec), _has_tokens(spec.model))
+    if key not in known.seen:
+        known.seen[key] = _look(loaded, known.tables)
+    return known.seen[key]
+
+
+def _look(loaded: LoadedSpec, known: Known) -> Seen:
     spec = loaded.spec
     train, val = read_tables(loaded, spec.seed, GLANCE, known)
     try:
@@ -117,11 +134,14 @@ def _split(loaded: LoadedSpec, sizes: list[int | None]) -> tuple[int | None, int
 
 
 def _inputs(loaded: LoadedSpec, tables: list[Table]) -> Inputs:
-    data, model = loaded.spec.data, loaded.spec.model
-    tokens = isinstance(model, Layered) and isinstance(model.layers[0], Embedding)
+    data, tokens = loaded.spec.data, _has_tokens(loaded.spec.model)
     check_normalize(data.normalize, tokens=tokens)
     padding = None if data.pad is None else Padding(data.pad.value, data.pad.length)
     return prepare_inputs(tables, tokens=tokens, padding=padding)
+
+
+def _has_tokens(model: Layered | Target) -> bool:
+    return isinstance(model, Layered) and isinstance(model.layers[0], Embedding)
 
 
 def _input_ranges(inputs: Inputs, normalize: Normalize) -> dict[str, Any]:

@@ -7,6 +7,7 @@ The modules of this package do without postponed annotations: pydantic would eva
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
@@ -97,7 +98,7 @@ class Family:
         self._members = members
         self.allows_target = target
 
-    @property
+    @cached_property
     def members(self) -> dict[str, type[Named]]:
         """Model classes by name, aliases included."""
         return {name: member for member in self._members() for name in (member.kind, *member.aliases)}
