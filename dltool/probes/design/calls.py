@@ -49,6 +49,7 @@ NAMES: Mapping[str, str] = {
 CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 CONV_TRANSPOSE = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 POOL = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+MAX_POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 CELL = ("input", "hx", "w_ih", "w_hh", "b_ih", "b_hh")
 OVER_DIM = ("input", "dim", "keepdim")
 
@@ -57,6 +58,8 @@ SIGNATURES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), CONV),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), CONV_TRANSPOSE),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), POOL),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), MAX_POOL),
+    **{f"adaptive_{kind}_pool{dims}d": ("input", "output_size") for kind in ("avg", "max") for dims in (1, 2, 3)},
     **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), CELL),
     **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "logsumexp", "var", "std", "nanmean"), OVER_DIM),
     **dict.fromkeys(("add", "sub", "mul", "div", "maximum", "minimum", "__rsub__", "__rdiv__", "rsub"), ("input", "other")),
@@ -97,7 +100,7 @@ SIGNATURES: Mapping[str, tuple[str, ...]] = {
     "rnn_relu": ("input", "hx", "params", "bias", "num_layers", "dropout", "training", "bidirectional", "batch_first"),
     "pixel_shuffle": ("input", "upscale_factor"),
 }
-"""Argument names of functions that are written in C++, which Python cannot ask."""
+"""Argument names of functions that Python cannot ask: they are written in C++, or choose between two others."""
 
 
 def plain_name(function: Any) -> str:

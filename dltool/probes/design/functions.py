@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dltool.core.measured.design import Argument
 from dltool.probes.design.calls import words
-from dltool.probes.design.layers import ACTIVATION_ARGUMENTS, SPELLED, plain
+from dltool.probes.design.layers import ACTIVATION_ARGUMENTS, AVG_POOL, SPELLED, plain
 
 DEFAULTS: Mapping[str, Argument] = {
     "negative_slope": 0.01,
@@ -44,7 +44,9 @@ ACTIVATIONS = words(
 CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"})
 POOLS: Mapping[str, tuple[str, ...]] = {
     **{f"max_pool{n}d": ("kernel_size", "stride", "padding", "dilation", "ceil_mode") for n in (1, 2, 3)},
-    **{f"avg_pool{n}d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad") for n in (1, 2, 3)},
+    "avg_pool1d": AVG_POOL,
+    "avg_pool2d": (*AVG_POOL, "divisor_override"),
+    "avg_pool3d": (*AVG_POOL, "divisor_override"),
     **{f"adaptive_{kind}_pool{n}d": ("output_size",) for kind in ("avg", "max") for n in (1, 2, 3)},
 }
 LAYER_LIKE = frozenset({"embedding", "dropout", "batch_norm", "layer_norm", "group_norm", "rms_norm", "instance_norm"})
