@@ -10,6 +10,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import below, put_all
 from dltool.rules.spec.graph import AFFINE, CONVS, NO_LAYERS, Graph, called, place_of
 
 
@@ -51,7 +52,10 @@ class BiasBeforeNorm(Rule):
                 f"the bias of {called(layer)} has no effect: {called(norm)} right behind subtracts it{more}",
                 where=place_of(layer),
                 cause="a normalisation subtracts the mean of each unit, and adds a bias of its own",
-                evidence={"layers": [each.key or each.module for each, _ in pairs]},
+                evidence={
+                    "layers": [each.key or each.module for each, _ in pairs],
+                    **put_all([below(each.key, each.kind, "bias") for each, _ in pairs], value=False),
+                },
                 advice=("bias: false in the layer before the norm",),
             )
         ]

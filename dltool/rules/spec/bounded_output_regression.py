@@ -9,9 +9,10 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import drop
 from dltool.rules.spec.graph import NO_END, Graph, called, place_of
 from dltool.rules.spec.losses import VALUE_LOSSES, terms_named
-from dltool.rules.spec.ranges import RELUS, output_bounds
+from dltool.rules.spec.ranges import FIXED, RELUS, output_bounds
 from dltool.rules.spec.unreachable import has_spread, unreachable
 
 NO_RANGE = "the range of the targets is not known"
@@ -85,6 +86,7 @@ class BoundedOutputRegression(Rule):
                     "target_std": None if samples is None else samples.target_std,
                     "farthest_target": far.target,
                     "excess_std": far.excess_std,
+                    **(drop(bounds.layer.key) if bounds.layer.kind in FIXED else {}),
                 },
                 limit={"excess": self.limits["excess"]},
                 advice=(

@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.design import Architecture, DesignedLayer
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import put
 from dltool.rules.spec.graph import AFFINE, CONVS, DROPOUTS, NO_LAYERS, RECURRENT, SUMS, Graph, called, number
 
 FLAT_AT_ZERO = frozenset({"relu", "relu6"})
@@ -85,6 +86,7 @@ class ConstantInit(Rule):
                     "value": value,
                     "units": _units(layer),
                     "layers": [graph.layers[i].key or graph.layers[i].module for i, _ in stuck],
+                    **(put(key, "kaiming_normal") if layer.init is not None and key == layer.init.key else {}),
                 },
                 advice=("initialise with random numbers: kaiming_normal for ReLU, xavier_normal for tanh and sigmoid",),
             )

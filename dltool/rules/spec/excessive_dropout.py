@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import below, put
 from dltool.rules.spec.graph import (
     ATTENTION,
     DROPOUTS,
@@ -97,10 +98,12 @@ class ExcessiveDropout(Rule):
             yield self._told(layer, f"{dropped:.0%} of what arrives is dropped", dropped, dict(self.limits))
 
     def _told(self, layer: DesignedLayer, message: str, dropped: float, limit: dict[str, float]) -> Finding:
+        lower = 0.5 if "share" in limit else 0.0
+        change = put(below(layer.key, layer.kind, OWN.get(layer.kind, "p")), lower)
         return self.finding(
             f"{called(layer)}: {message}",
             where=place_of(layer),
-            evidence={"dropped": dropped, "p": layer.arguments.get("p", layer.arguments.get("dropout"))},
+            evidence={"dropped": dropped, "p": layer.arguments.get("p", layer.arguments.get("dropout")), **change},
             limit=limit,
             advice=("0.5 or less inside the net, 0.2 at the input, none before a batch norm or behind the last layer",),
         )

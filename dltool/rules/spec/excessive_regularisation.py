@@ -9,9 +9,11 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.design import Architecture, Plan
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import put
 from dltool.rules.spec.graph import WEIGHTED, Graph
 
 DECOUPLED = frozenset({"adamw"})
+USUAL = {"l1": 1e-5, "l2": 1e-4, "weight_decay": 1e-2, "max_norm": 3.0}
 
 
 class ExcessiveRegularisation(Rule):
@@ -105,7 +107,7 @@ class ExcessiveRegularisation(Rule):
         return self.finding(
             message,
             where=Where(phase="optimizer", key=plan.keys.get(field)),
-            evidence=evidence | {"weight_decay": plan.weight_decay or 0.0},
+            evidence={**evidence, "weight_decay": plan.weight_decay or 0.0, **put(plan.keys.get(field), USUAL[field])},
             limit={name: self.limits[name] for name in evidence if name in self.limits},
             advice=("l2 of 1e-5 to 1e-2, l1 of 1e-6 to 1e-3, adamw with 0.01 to 0.3, max_norm of 3 to 4",),
         )

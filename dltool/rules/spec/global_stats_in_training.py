@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer, Plan
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import Evidence, below, put_all
 from dltool.rules.spec.graph import NO_LAYERS, Graph, called, number, place_of
 
 Reason = tuple[str, str, Severity]
@@ -80,6 +81,7 @@ class GlobalStatsInTraining(Rule):
                 "momentum": layer.arguments.get("momentum"),
                 "frozen": layer.frozen,
                 "layers": [each.key or each.module for each in layers],
+                **_change(layers, reason),
             },
             limit=dict(self.limits),
             advice=(reason[1],),
@@ -104,3 +106,9 @@ class GlobalStatsInTraining(Rule):
             told = f"keeps {1.0 - share:.0%} of its running statistics at each batch: evaluation rests on the last one"
             return told, f"momentum: {1.0 - share:.2g}, if {share:g} was counted as Keras does", Severity.WARNING
         return None
+
+
+def _change(layers: list[DesignedLayer], reason: Reason) -> Evidence:
+    if not reason[1].startswith("momentum"):
+        return {}
+    return put_all([below(layer.key, layer.kind, "momentum") for layer in layers], 0.1)

@@ -11,6 +11,7 @@ from dltool.core.measured.design import Architecture
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.chains import Growth, Link, chains, growth_of
+from dltool.rules.spec.change import put
 from dltool.rules.spec.graph import NO_LAYERS, Graph
 from dltool.rules.spec.signal import fans, variance
 
@@ -110,14 +111,23 @@ class InitActivationMismatch(Rule):
         (start, activation), _ = starts.most_common(1)[0]
         first = next(link.layer for link in links if link.layer.init is not None and link.layer.init.name == start)
         key = first.init.key if first.init is not None and first.init.key is not None else first.key
+        better = ADVICE.get(activation, "init: xavier_normal")
+        own = first.init.key if first.init is not None else None
+        change = put(own or (None if first.key is None else "model.init"), better.removeprefix("init: "))
         named = "torch's own start" if start == "default" else str(start)
         return self.finding(
             f"{named} does not suit {activation}: {message}",
             where=Where(phase="parameter", module=first.module, file=first.file, line=first.line, key=key),
             cause=f"weights of the wrong size for {activation}, layer upon layer",
-            evidence={"init": start, "activation": activation, "forward": growth.forward, "backward": growth.backward},
+            evidence={
+                "init": start,
+                "activation": activation,
+                "forward": growth.forward,
+                "backward": growth.backward,
+                **change,
+            },
             limit=dict(self.limits),
-            advice=(ADVICE.get(activation, "init: xavier_normal"), "batch_norm or residual layers"),
+            advice=(better, "batch_norm or residual layers"),
         )
 
 

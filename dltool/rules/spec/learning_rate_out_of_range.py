@@ -10,6 +10,7 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.design import Architecture, Objective, Plan, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import Evidence, put
 from dltool.rules.spec.losses import VALUE_LOSSES
 from dltool.rules.spec.rate_limits import RATES, lower, upper
 
@@ -87,7 +88,7 @@ class LearningRateOutOfRange(Rule):
             message,
             where=Where(phase="optimizer", key=plan.keys.get("lr")),
             severity=severity,
-            evidence={"lr": plan.lr, "optimizer": plan.optimizer, "momentum": plan.momentum, **evidence},
+            evidence={"lr": plan.lr, "optimizer": plan.optimizer, "momentum": plan.momentum, **evidence, **_change(plan)},
             limit=limit,
             advice=(ADVICE.get(plan.optimizer or "", "sgd 0.01 to 0.1, adam 1e-4 to 1e-3"), "dltool lr-find tries rates"),
         )
@@ -100,6 +101,20 @@ ADVICE = {
     "adadelta": "1.0, the paper's",
     "lbfgs": "1.0",
 }
+
+
+USUAL = {
+    "sgd": 0.05,
+    "adagrad": 0.01,
+    "adadelta": 1.0,
+    "lbfgs": 1.0,
+    **dict.fromkeys(("adam", "adamw", "nadam", "rmsprop"), 1e-3),
+}
+
+
+def _change(plan: Plan) -> Evidence:
+    usual = USUAL.get(plan.optimizer or "")
+    return {} if usual is None else put(plan.keys.get("lr"), usual)
 
 
 def _wants_low(plan: Plan, measured: Measurements) -> bool:

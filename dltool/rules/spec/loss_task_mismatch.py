@@ -114,8 +114,8 @@ def _value_loss(term: LossTerm, task: str | None, samples: Samples, shares: bool
     """A distance, as the only loss, for what are classes."""
     if term.name not in VALUE_LOSSES or task == "regression":
         return None
-    kind, classes = samples.target_kind, samples.classes or 0
-    if kind == "class-index" and classes > 2 and (samples.renumbered or task == "classification"):
+    kind, classes = samples.target_kind, samples.classes or (samples.target_shape or (0,))[-1]
+    if kind in {"class-index", "counts"} and classes > 2 and (samples.renumbered or task == "classification"):
         told = f"{term.name} takes the numbers of the {classes} classes for amounts"
         return f"{told}: class 2 is not twice class 1", "cross_entropy with one output for each class", Severity.ERROR
     if kind == "one-hot" and term.name == "l1" and classes > 2:

@@ -10,6 +10,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import insert
 from dltool.rules.spec.graph import (
     AFFINE,
     AVERAGING,
@@ -84,6 +85,7 @@ class MissingNonlinearity(Rule):
                     "pairs": len(pairs),
                     "before": [one.key or one.module for one, _ in pairs],
                     "after": [other.key or other.module for _, other in pairs],
+                    **insert(after.key, "relu"),
                 },
                 advice=(f"an activation (relu, gelu) before {called(after)}", "or only one of the two layers"),
             )

@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, LossTerm, Objective
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import Evidence, below, drop, put
 from dltool.rules.spec.graph import KEEPS_RANGE, NO_END, NO_LOSS, Graph, called, place_of
 from dltool.rules.spec.ranges import UNBOUNDED
 
@@ -71,7 +72,7 @@ class MissingOutputActivation(Rule):
                 f"{term.name} takes {term.expects}, but the model ends in {called(end)}, which returns any number",
                 where=place_of(end),
                 cause=f"no {WANTED[term.name][0]} stands between the last layer and the loss",
-                evidence={"final_layer": end.kind, "loss": term.name, "loss_key": term.key},
+                evidence={"final_layer": end.kind, "loss": term.name, "loss_key": term.key, **_change(term)},
                 limit={"loss_expects": term.expects},
                 advice=(f"add {WANTED[term.name][0]} as the last layer", WANTED[term.name][1]),
             )
@@ -82,3 +83,14 @@ class MissingOutputActivation(Rule):
 
 def _is_bare(term: LossTerm) -> bool:
     return term.expects in {"probabilities", "log-probabilities", "rates"} and term.name in WANTED
+
+
+def _change(term: LossTerm) -> Evidence:
+    """The loss that has the activation built in, where it takes the same arguments."""
+    if term.name == "cross_entropy":
+        return drop(below(term.key, "cross_entropy", "from_logits"))
+    if term.name == "poisson_nll":
+        return drop(below(term.key, "poisson_nll", "log_input"))
+    built_in = {"nll": "cross_entropy", "bce": "bce_with_logits"}.get(term.name)
+    plain = term.class_weights is None and term.arguments.get("weight") is None
+    return put(term.key, built_in) if built_in is not None and plain else {}

@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import below, put
 from dltool.rules.spec.graph import NO_LAYERS, Graph, called, place_of
 from dltool.rules.spec.windows import POOLS, WINDOWED, Window, windows_of
 
@@ -55,7 +56,12 @@ class PoolStrideExceedsKernel(Rule):
             where=place_of(layer),
             severity=None if layer.kind in POOLS else Severity.WARNING,
             cause=f"{unseen} {'step' if unseen == 1 else 'steps'} between two windows are never looked at",
-            evidence={"kernel_size": window.size, "reach": window.reach, "stride": window.stride},
+            evidence={
+                "kernel_size": window.size,
+                "reach": window.reach,
+                "stride": window.stride,
+                **put(below(layer.key, layer.kind, "stride"), window.reach),
+            },
             limit={"stride": window.reach},
             advice=(f"a stride of {window.reach} or less",),
         )

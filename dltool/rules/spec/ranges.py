@@ -14,6 +14,8 @@ RELUS = frozenset({"relu", "relu6"})
 LOGARITHMS = frozenset({"log_softmax", "log_sigmoid"})
 UNBOUNDED = AFFINE | NORMS | {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "embedding"}
 """Layers that can return any number, negative ones among them."""
+EITHER_WAY = frozenset({"prelu", "rrelu", "tanhshrink", "softshrink", "hardshrink", "glu"})
+"""Activations without bounds."""
 FIXED: dict[str, tuple[float, float]] = {
     **dict.fromkeys(SOFTMAXES | SIGMOIDS, (0.0, 1.0)),
     **dict.fromkeys(LOGARITHMS, (-math.inf, 0.0)),
@@ -49,6 +51,8 @@ class Bounds:
     @property
     def told(self) -> str:
         """As a sentence says it."""
+        if not self.is_bounded:
+            return "any number"
         if math.isinf(self.high):
             return f"never below {self.low:g}"
         return f"never above {self.high:g}" if math.isinf(self.low) else f"between {self.low:g} and {self.high:g}"
@@ -65,7 +69,9 @@ def bounds_of(layer: DesignedLayer) -> tuple[float, float] | None:
         return None if layer.arguments.get("proj_size") else (-1.0, 1.0)
     if layer.kind == "rnn":
         return (0.0, math.inf) if layer.arguments.get("nonlinearity") == "relu" else (-1.0, 1.0)
-    return (-math.inf, math.inf) if layer.kind in UNBOUNDED else FIXED.get(layer.kind)
+    if layer.kind == "leaky_relu":
+        return (-math.inf, math.inf) if number(layer.arguments.get("negative_slope"), 0.01) > 0.0 else (0.0, math.inf)
+    return (-math.inf, math.inf) if layer.kind in UNBOUNDED | EITHER_WAY else FIXED.get(layer.kind)
 
 
 def output_bounds(graph: Graph, term: LossTerm) -> Bounds | None:

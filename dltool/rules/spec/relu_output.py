@@ -10,6 +10,7 @@ from dltool.core.measured.design import Architecture, LossTerm, Objective, Sampl
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.bounded_output_regression import NO_RANGE
+from dltool.rules.spec.change import drop
 from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
 from dltool.rules.spec.losses import VALUE_LOSSES
 from dltool.rules.spec.ranges import RELUS, Bounds, output_bounds
@@ -86,7 +87,12 @@ class ReluOutput(Rule):
                 f"the model ends in {called(bounds.layer)}, but {term.name} needs outputs below 0 too: {reason}",
                 where=place_of(bounds.layer),
                 cause="a ReLU on the output layer",
-                evidence={"final_activation": bounds.layer.kind, "loss": term.name, "loss_key": term.key},
+                evidence={
+                    "final_activation": bounds.layer.kind,
+                    "loss": term.name,
+                    "loss_key": term.key,
+                    **drop(bounds.layer.key),
+                },
                 limit=dict(self.limits) if term.name in VALUE_LOSSES else {"loss_expects": term.expects},
                 advice=(f"drop the last {bounds.layer.kind}",),
             )

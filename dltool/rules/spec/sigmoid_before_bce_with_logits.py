@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.design import Architecture, Objective
 from dltool.core.measurements import Measurements, Output, Task
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import drop
 from dltool.rules.spec.graph import NO_END, Graph, called, place_of
 from dltool.rules.spec.losses import applies_sigmoid
 from dltool.rules.spec.ranges import SIGMOIDS
@@ -68,7 +69,7 @@ class SigmoidBeforeBceWithLogits(Rule):
                 f"{called(end)} gives probabilities already, and {term.name} applies another sigmoid to them",
                 where=place_of(end),
                 cause=f"the last layer is {end.kind}, and the loss takes logits",
-                evidence={"final_activation": end.kind, "loss": term.name, "loss_key": term.key},
+                evidence={"final_activation": end.kind, "loss": term.name, "loss_key": term.key, **drop(end.key)},
                 limit={"loss_expects": "logits"},
                 advice=ADVICE,
             )

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
-from dltool.core.measured.design import Architecture, DesignedLayer
+from dltool.core.measured.design import Architecture, DesignedLayer, Objective
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import put
 from dltool.rules.spec.graph import DROPOUTS, INPUT, NO_LAYERS, Graph, called, place_of
 from dltool.rules.spec.softmax_dim import OVER_A_DIM, is_unit_dim, softmax_dim, softmax_size
 
@@ -52,18 +53,23 @@ class SoftmaxOverOneUnit(Rule):
         graph = Graph(measured[Architecture])
         if not graph.is_known:
             return Skip(NO_LAYERS)
+        losses = {term.name for term in measured[Objective].terms} if Objective in measured else set()
         softmaxes = [(i, layer) for i, layer in enumerate(graph.layers) if layer.kind in OVER_A_DIM]
         unknown = [layer for _, layer in softmaxes if softmax_size(layer) is None]
-        found = [self._told(layer) for i, layer in softmaxes if softmax_size(layer) == 1 and _weighs_units(graph, i)]
+        found = [self._told(layer, losses) for i, layer in softmaxes if softmax_size(layer) == 1 and _weighs_units(graph, i)]
         return found or (Skip(f"what {called(unknown[0])} sums over is not known") if unknown else ())
 
-    def _told(self, layer: DesignedLayer) -> Finding:
+    def _told(self, layer: DesignedLayer, losses: set[str]) -> Finding:
         always = "0" if layer.kind == "log_softmax" else "1"
         return self.finding(
             f"{called(layer)} sums over a single unit: its output is always {always}",
             where=place_of(layer),
             cause=f"what arrives has shape {layer.arrives}, and the softmax is along a dimension of size 1",
-            evidence={"arrives": layer.arrives, "dim": layer.arguments.get("dim", 1)},
+            evidence={
+                "arrives": layer.arrives,
+                "dim": layer.arguments.get("dim", 1),
+                **(put(layer.key, "sigmoid") if losses == {"bce"} else {}),
+            },
             limit={"units": 2},
             advice=("sigmoid for one yes-or-no output (with bce; or none, with bce_with_logits)", "one unit for each class"),
         )

@@ -10,6 +10,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import LossTerm, Objective, Plan, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import below, put
 from dltool.rules.spec.graph import NO_LOSS, place_of_term
 from dltool.rules.spec.losses import ELEMENTWISE, as_given
 
@@ -79,7 +80,13 @@ class SumReduction(Rule):
                 f"{term.name} is summed over {count:,} values a batch: a rate of {plan.lr:g} acts as {plan.lr * count:.3g}",
                 where=place_of_term(term),
                 cause="reduction: sum",
-                evidence={"lr": plan.lr, "momentum": plan.momentum, "values": count, "acting_lr": acting * count},
+                evidence={
+                    "lr": plan.lr,
+                    "momentum": plan.momentum,
+                    "values": count,
+                    "acting_lr": acting * count,
+                    **put(below(term.key, term.name, "reduction"), "mean"),
+                },
                 limit={"rate": self.limits["rate"]},
                 advice=("reduction: mean", f"a rate of {plan.lr / count:.1g}"),
             )

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
-from dltool.core.measured.design import LossTerm, Objective, Samples
+from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
 from dltool.core.measurements import DataFacts, Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.spec.graph import NO_LOSS, place_of_term
-from dltool.rules.spec.losses import INDEX_LOSSES, SIGN_LOSSES, YES_NO_LOSSES, ignored_label
+from dltool.rules.spec.graph import NO_LOSS, Graph, place_of_term
+from dltool.rules.spec.losses import INDEX_LOSSES, SIGN_LOSSES, YES_NO_LOSSES, class_dim, ignored_label
 
 Reason = tuple[str, str, str]
 """What is wrong, what the loss takes, and what to do."""
@@ -60,11 +60,14 @@ class TargetEncodingMismatch(Rule):
             return Skip("the targets were not looked at")
         read = measured.get(DataFacts)
         told_by_data = read is not None and read.label_min is not None
-        return list(self._found(terms, samples, told_by_data=told_by_data))
+        graph = Graph(measured[Architecture]) if Architecture in measured else None
+        return list(self._found(terms, samples, graph, told_by_data=told_by_data))
 
-    def _found(self, terms: list[LossTerm], samples: Samples, *, told_by_data: bool) -> Iterator[Finding]:
+    def _found(
+        self, terms: list[LossTerm], samples: Samples, graph: Graph | None, *, told_by_data: bool
+    ) -> Iterator[Finding]:
         for term in terms:
-            numbering = None if told_by_data else _numbering(term, samples)
+            numbering = None if told_by_data else _numbering(term, samples, _outputs(graph, term, samples))
             reason = _form(term, samples) or numbering
             if reason is not None:
                 yield self.finding(
@@ -84,14 +87,29 @@ class TargetEncodingMismatch(Rule):
                 )
 
 
-def _numbering(term: LossTerm, samples: Samples) -> Reason | None:
+def _outputs(graph: Graph | None, term: LossTerm, samples: Samples) -> int | None:
+    """How many classes the model has scores for."""
+    leaves = None if graph is None else graph.leaves(term)
+    dim = None if leaves is None else class_dim(leaves, samples.target_shape or ())
+    return None if leaves is None or dim is None else leaves[dim]
+
+
+def _numbering(term: LossTerm, samples: Samples, outputs: int | None) -> Reason | None:
     """Labels that do not count from 0; where the data themselves are judged, rules on the data tell."""
     low, high, classes = samples.label_min, samples.label_max, samples.classes
     if term.name not in INDEX_LOSSES or samples.renumbered or samples.target_kind != "class-index" or low is None:
         return None
     if low < 0 and low != ignored_label(term):
         return f"labels go down to {low}", "class numbers from 0", "number the classes from 0"
-    if low == 1 and high is not None and high >= 2 and classes == high and ignored_label(term) not in range(1, high + 1):
+    roomy = outputs is not None and high is not None and outputs > high
+    if (
+        low == 1
+        and not roomy
+        and high is not None
+        and high >= 2
+        and classes == high
+        and ignored_label(term) not in range(1, high + 1)
+    ):
         return f"the labels run from 1 to {high}; classes count from 0", "class numbers from 0", "subtract 1 from the labels"
     return None
 

@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.design import Plan
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import put
 
 
 class TooFewEpochs(Rule):
@@ -48,14 +49,20 @@ class TooFewEpochs(Rule):
         steps = plan.epochs * plan.steps_per_epoch
         if plan.pretrained or plan.optimizer == "lbfgs" or steps >= self.limits["steps"]:
             return ()
+        enough = -(-int(self.limits["steps"]) // max(plan.steps_per_epoch, 1))
         return [
             self.finding(
                 f"{plan.epochs} epochs of {plan.steps_per_epoch} steps are {steps} steps in all",
                 where=Where(phase="optimizer", key=plan.keys.get("epochs")),
-                evidence={"epochs": plan.epochs, "steps_per_epoch": plan.steps_per_epoch, "steps": steps},
+                evidence={
+                    "epochs": plan.epochs,
+                    "steps_per_epoch": plan.steps_per_epoch,
+                    "steps": steps,
+                    **put(plan.keys.get("epochs"), enough),
+                },
                 limit=dict(self.limits),
                 advice=(
-                    f"epochs: {-(-int(self.limits['steps']) // max(plan.steps_per_epoch, 1))} or more",
+                    f"epochs: {enough} or more",
                     "smaller batches",
                 ),
             )

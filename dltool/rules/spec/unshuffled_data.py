@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.design import Architecture, Plan, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import put
 from dltool.rules.spec.graph import RECURRENT
 
 
@@ -82,6 +83,7 @@ class UnshuffledData(Rule):
                     "train_samples": samples.train_samples,
                     "classes": samples.classes,
                     "source_key": samples.source_key,
+                    **put(plan.keys.get("shuffle"), value=True),
                 },
                 limit=dict(self.limits),
                 advice=("shuffle: true",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
@@ -10,6 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
+from dltool.rules.spec.change import Evidence, drop, put
 from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
 from dltool.rules.spec.losses import applies_sigmoid, applies_softmax
 from dltool.rules.spec.ranges import LOGARITHMS, RELUS, SIGMOIDS, SOFTMAXES, UNBOUNDED, Bounds, output_bounds
@@ -84,12 +84,13 @@ class WrongOutputActivation(Rule):
                 continue
             reason = self._logits(term, bounds, samples, graph.leaves(term)) or _other(term, bounds, samples)
             if reason is not None:
+                change = _change(bounds.layer.key, reason[1])
                 yield self.finding(
                     f"{called(bounds.layer)} does not go with {term.name}: {reason[0]}",
                     where=place_of(bounds.layer),
                     severity=reason[2],
                     cause=f"{term.name} takes {term.expects}; the output is {bounds.told}",
-                    evidence={"final_activation": bounds.layer.kind, "loss": term.name, "loss_key": term.key},
+                    evidence={"final_activation": bounds.layer.kind, "loss": term.name, "loss_key": term.key, **change},
                     limit=dict(self.limits),
                     advice=(reason[1],),
                 )
@@ -110,7 +111,8 @@ class WrongOutputActivation(Rule):
 
 def _other(term: LossTerm, bounds: Bounds, samples: Samples | None) -> Reason | None:
     """What is wrong with an output that is taken for probabilities, their logarithms or rates."""
-    kind, multi = bounds.layer.kind, samples is not None and samples.target_kind == "multi-hot"
+    kind = bounds.layer.kind
+    multi = samples is not None and samples.target_kind == "multi-hot" and (samples.target_shape or (0,))[-1] > 1
     if term.name == "bce" and term.expects == "probabilities":
         if not (bounds.low >= 0.0 and bounds.high <= 1.0):
             return "it gives no probabilities", "sigmoid, or no activation and bce_with_logits", Severity.ERROR
@@ -118,7 +120,7 @@ def _other(term: LossTerm, bounds: Bounds, samples: Samples | None) -> Reason | 
             return "its outputs share one 1 among them, but a sample has several labels", "sigmoid", Severity.ERROR
     if term.name == "cross_entropy" and term.expects == "probabilities" and not bounds.low >= 0.0:
         return "it gives no probabilities", "softmax, or none and no from_logits: false", Severity.ERROR
-    if term.expects == "log-probabilities" and kind not in LOGARITHMS and not math.isinf(bounds.low):
+    if term.expects == "log-probabilities" and kind not in LOGARITHMS and not bounds.high <= 0.0:
         return "it gives no logarithms of probabilities", "log_softmax", Severity.ERROR
     if term.expects == "rates" and not bounds.low >= 0.0:
         return "a rate cannot be negative", "softplus, or no activation and no log_input: false", Severity.ERROR
@@ -129,3 +131,10 @@ def _other(term: LossTerm, bounds: Bounds, samples: Samples | None) -> Reason | 
 
 def _above_one(samples: Samples | None) -> bool:
     return samples is not None and samples.target_min is not None and samples.target_min >= 1.0
+
+
+def _change(key: str | None, advice: str) -> Evidence:
+    """What the advice begins with: another activation, or none."""
+    if advice.startswith("drop"):
+        return drop(key)
+    return put(key, advice.split(",", maxsplit=1)[0])
