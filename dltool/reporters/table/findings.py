@@ -11,6 +11,7 @@ from dltool.core.finding import Finding
 from dltool.reporters.place import places
 from dltool.reporters.prose import causes_of
 from dltool.reporters.table.birth import birth, event_of, proof
+from dltool.reporters.table.correction import APART, correction
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, facts, heading, indented, said
 from dltool.reporters.table.words import worded
@@ -48,10 +49,11 @@ def _rows(finding: Finding, cause: Finding | None, page: Page) -> Iterator[tuple
         yield "cause", said(finding.cause)
     for index, advice in enumerate(finding.advice):
         yield "fix" if index == 0 else "or", said(advice, "green")
+    yield from correction(finding)
     if event is not None:
         yield from proof(event, finding.advice, page)
     if page.verbose:
-        yield from numbers("evidence", finding.evidence)
+        yield from numbers("evidence", {key: value for key, value in finding.evidence.items() if key not in APART})
         yield from numbers("limit", finding.limit)
 
 
