@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dltool.core.errors import DataError, UserError
-from dltool.diagnostics.scan import run as scan_run
+from dltool.diagnostics.scan import options as scan_options
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.run import run
 from dltool.scanning import ledger
@@ -35,7 +35,7 @@ def _standins(monkeypatch, tmp_path):
     def settings(**more):
         return PoolSettings(**more, inspector="standins:inspect")
 
-    monkeypatch.setattr(scan_run, "PoolSettings", settings)
+    monkeypatch.setattr(scan_options, "PoolSettings", settings)
 
 
 @pytest.fixture
@@ -413,13 +413,14 @@ def test_progress_counts_files(data):
 SCRIPT = """
 import sys
 sys.path.insert(0, {standins!r})
+from dltool.diagnostics.scan import options as scan_options
 from dltool.diagnostics.scan import run as scan_run
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.scanning import ledger
 from dltool.scanning.pool import PoolSettings
 ledger.ROWS_A_COMMIT = 1
 ledger.scanner_version = lambda: "one"
-scan_run.PoolSettings = lambda **more: PoolSettings(**more, inspector="standins:inspect")
+scan_options.PoolSettings = lambda **more: PoolSettings(**more, inspector="standins:inspect")
 scan_run.run({data!r}, ScanOptions(workers=2))
 """
 
@@ -490,3 +491,16 @@ def test_digests_of_another_algorithm_are_verified_too(data, tmp_path):
     report = scan(data, verify_manifest=str(tmp_path / "m.jsonl"))
     assert kinds(report) == {"cat/007.bin": "changed"}
     assert report.measurements["manifest_check"]["unverifiable"] == 1
+
+
+def test_compressed_files_are_counted_and_never_silent(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{at},{at % 3}.5\n" for at in range(30)))
+    for name in ("b.tar.gz", "c.TGZ", "deep/d.zip", "deep/e.csv.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\x1f\x8b")
+    report = run(str(tmp_path), ScanOptions(cache=False, workers=1))
+    (left_out,) = report.measurements["left_out"]
+    assert (left_out["kind"], left_out["files"]) == ("compressed", 4)
+    for target in (tmp_path / "deep", tmp_path / "b.tar.gz", tmp_path / "*.gz"):
+        with pytest.raises(DataError, match="compressed"):
+            run(str(target), ScanOptions(cache=False, workers=1))

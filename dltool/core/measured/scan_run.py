@@ -7,12 +7,13 @@ from typing import ClassVar, Literal
 
 from dltool.core.measurements import Section
 
-LeftOutKind = Literal["hidden", "special", "label"]
+LeftOutKind = Literal["hidden", "special", "label", "compressed"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOutFiles:
-    """Files that were counted and not looked into: hidden ones, pipes, sockets and devices, labels of a shard's samples.
+    """Files that were counted and not looked into: hidden ones, pipes, sockets and devices, labels of a shard's samples,
+    compressed files and archives.
 
     ``paths`` are the first few by name.
     """

@@ -20,7 +20,7 @@ from dltool.training.stop import StopFlag
 
 MOST_COLUMNS = 1000
 """Names of columns that are kept, to say which there are."""
-KINDS: tuple[LeftOutKind, ...] = ("hidden", "special", "label")
+KINDS: tuple[LeftOutKind, ...] = ("hidden", "special", "label", "compressed")
 
 
 @dataclass(slots=True)

@@ -180,10 +180,16 @@ class Scan:
                 index += 1
 
     def _refuse_nothing(self, gathering: Gathering) -> None:
-        if self._listing.files:
+        compressed = self._listing.passed.counts["compressed"]
+        if self._listing.files > compressed:
             if self._shard is None:
                 _refuse_unknown(gathering, self.target.given, self.options.target_column)
             return
+        if compressed:
+            what = "is compressed" if self.target.kind == "file" else f"holds compressed files alone ({compressed:,})"
+            message = f"{self.target.given} {what}: there is nothing that scan looks into"
+            expected = "what is in it, unpacked (a plain .tar can stay as it is)"
+            raise DataError(Problem(message=message, expected=expected))
         hidden = self._listing.passed.counts["hidden"]
         what = {"folder": "holds no files", "glob": "matches no files", "manifest": "lists no files"}
         message = f"{self.target.given} {what.get(self.target.kind, 'is empty')}: there is nothing to scan"

@@ -16,6 +16,11 @@ PATHS_SHOWN = 3
 WORDS = {
     "hidden": ("hidden", "file or folder", "files and folders"),
     "special": ("special", "pipe, socket or device", "pipes, sockets and devices"),
+    "compressed": (
+        "compressed",
+        "file or archive that is not looked into: unpack it",
+        "files and archives that are not looked into: unpack them",
+    ),
     "label": ("labels", "class of a shard's sample", "classes of a shard's samples"),
 }
 

@@ -23,6 +23,8 @@ ADVICE = {
     "ends-early": "mend the source, or the length that it tells",
     "gave-up": "mend what the dataset reads there, and scan it again",
     "endless": "give the dataset a length, or scan it with --timeout",
+    "link-loop": "remove the link, or scan the folder that it leads to by itself",
+    "missing": "get the file again, or remove the line that names it",
     "changed": "find out who changed the file since the manifest was written; get it again or write the manifest anew",
 }
 

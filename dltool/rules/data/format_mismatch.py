@@ -15,6 +15,15 @@ from dltool.rules.data.flawed import members, of_files
 RENAME = "look at the file: if it is the right one, give it the suffix of its content, or convert it"
 LOOK = "look at the file: it may have been replaced by another one"
 
+ADVICE = {
+    **dict.fromkeys(
+        ("preamble", "second-header"), "remove these lines if another reader stumbles over them, or if they are rows"
+    ),
+    "no-header": "write the names of the columns in the first line, so that readers need not guess",
+    "mixed-types": "mend or leave out these rows (data.exclude): a reader makes text of the whole column for one word",
+    **dict.fromkeys(("header-width", "duplicate-columns"), "mend the first line, so that each column has a name of its own"),
+}
+
 
 class FormatMismatch(Rule):
     """A file is in another format than its name says, or than all of its neighbours.
@@ -44,7 +53,7 @@ class FormatMismatch(Rule):
     explains: ClassVar[tuple[str, ...]] = ()
 
     def judge(self, measured: Measurements) -> Iterable[Finding]:
-        found = list(of_files(self, measured, {}, RENAME))
+        found = list(of_files(self, measured, ADVICE, RENAME))
         named = {flawed.path for flawed in measured[ScanFlaws].files if flawed.rule == self.name}
         if Strangers in measured:
             found.extend(self._strangers([s for s in measured[Strangers].files if s.path not in named]))

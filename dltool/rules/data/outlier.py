@@ -96,7 +96,7 @@ class Outlier(Rule):
             if far:
                 what = PICTURES[group.oddity]
                 yield self.finding(
-                    f"{len(far)} pictures are far from the others in {what}: {far[0][0]} by {far[0][1]:+.1f} robust "
+                    f"{_pictures(len(far))} far from the others in {what}: {far[0][0]} by {far[0][1]:+.1f} robust "
                     "standard deviations",
                     severity=Severity.INFO,
                     where=Where(phase="input", key=what),
@@ -116,3 +116,7 @@ def _told(column: str, far: list[ExtremeValue], median: float | None) -> str:
     middle = "" if median is None else f" (the median is {median:.6g})"
     others = "" if len(far) == 1 else f", and {len(far) - 1} more values stand as far out"
     return f"column {column} is {first.value:.6g} in row {first.row}{middle}{others}"
+
+
+def _pictures(count: int) -> str:
+    return "1 picture is" if count == 1 else f"{count:,} pictures are"

@@ -19,6 +19,9 @@ from dltool.scanning.record import Flaw, Inspection, Item
 
 TARS = (".tar", ".TAR", ".Tar")
 
+COMPRESSED = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".tzst", ".lz4", ".zip", ".7z", ".rar")
+"""Archives and files that can only be read from end to end: they are counted, and not looked into."""
+
 Order = tuple[str, ...] | tuple[int, ...]
 """Sorting by it gives the order of the scan, whichever part of the files was listed: folders and name, or the line."""
 
@@ -87,7 +90,9 @@ class Listing:
         for spot in self._spots():
             self.files += 1
             name = spot.name
-            if self.takes is None or self.takes(name):
+            if spot.stamp is not None and name.lower().endswith(COMPRESSED):
+                self.passed.note("compressed", name)
+            elif self.takes is None or self.takes(name):
                 inside = name.rpartition("/")[0]
                 if inside != folder:
                     folder, by = inside, Told(*layout.told_by(inside.split("/")), None)

@@ -253,7 +253,10 @@ class _Child:
 
     def _spawn(self, errand: Errand) -> BinaryIO:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-c", BOOT.format(path=sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", BOOT.format(path=sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=self._positions.inherited,
         )
         self._pid = self._process.pid
         assert self._process.stdin is not None
