@@ -41,18 +41,27 @@ Event = tuple["Worker", bytes | None]
 class Positions:
     """Shared memory with one number for each worker: which sample of which batch it is at, 0 between batches.
 
-    ``path`` is of those that another process made.
+    ``path`` is of those that another process made. Where the system can, the file has no name from the start, so that
+    nothing is left of a scan that is killed: ``inherited`` is then to be passed to new processes, for which ``path`` holds.
     """
 
     def __init__(self, slots: int, path: str | None = None) -> None:
-        self._is_ours = path is None
+        self.inherited: tuple[int, ...] = ()
+        self._named = ""
         if path is None:
-            descriptor, self.path = tempfile.mkstemp(prefix="dltool-scan-")
+            descriptor, self._named = tempfile.mkstemp(prefix="dltool-scan-")
             os.ftruncate(descriptor, 8 * slots)
+            self.path = f"/dev/fd/{descriptor}"
+            if os.name == "posix" and Path(self.path).exists():
+                self.inherited = (descriptor,)
+                self._forget_name()
+            else:
+                self.path = self._named
         else:
             descriptor, self.path = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0)), path
         self._memory = mmap.mmap(descriptor, 8 * slots)
-        os.close(descriptor)
+        if not self.inherited:
+            os.close(descriptor)
         self._numbers = memoryview(self._memory).cast("Q")
 
     def __getitem__(self, slot: int) -> int:
@@ -70,9 +79,16 @@ class Positions:
         """The file goes; workers that still map it keep their memory."""
         self._numbers.release()
         self._memory.close()
-        if self._is_ours:
+        for descriptor in self.inherited:
+            os.close(descriptor)
+        self.inherited = ()
+        self._forget_name()
+
+    def _forget_name(self) -> None:
+        if self._named:
             with suppress(OSError):
-                Path(self.path).unlink()
+                Path(self._named).unlink()
+        self._named = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -139,6 +155,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=complaints,
                 env={**ENVIRONMENT, **os.environ},
+                pass_fds=positions.inherited,
                 **apart,
             )
         except BaseException:

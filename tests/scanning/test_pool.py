@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -191,3 +192,33 @@ def wait_for(condition, seconds=10):
             return result
         time.sleep(0.05)
     raise AssertionError("it did not happen")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems may need the file's name")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None])
+def test_no_file_is_left_in_the_temporary_folder(tmp_path, ending):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    sample = tmp_path / ("sleep.bin" if ending else "fine.bin")
+    sample.write_bytes(b"data")
+    code = (
+        f"import sys; sys.path.insert(0, {HERE!r})\n"
+        "from dltool.scanning.pool import Job, PoolSettings, inspect_all\n"
+        "from dltool.scanning.record import Item\n"
+        "print('going', flush=True)\n"
+        f"jobs = [Job(Item(0, 'a.bin', {str(sample)!r}), 4), Job(Item(1, {sample.name!r}, {str(sample)!r}), 4)]\n"
+        "print(list(inspect_all(jobs, PoolSettings(workers=2, inspector='standins:inspect'))))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout.readline() == b"going\n"
+    if ending is not None:
+        time.sleep(0.5)
+        process.send_signal(ending)
+    said, _ = process.communicate(timeout=30)
+    assert (b"sleep.bin" in said, b"fine.bin" in said) == (False, ending is None)
+    assert list(temporary.iterdir()) == []
