@@ -71,7 +71,7 @@ FALLING = [1.1, 0.8, 0.6, 0.5, 0.45, 0.42]
 
 def parameter(name: str, gradient: float = 0.5, ratio: float = 1e-3) -> ParameterRecord:
     return ParameterRecord(
-        name=name, module=name.rpartition(".")[0], shape=(4, 4), role="weight", depth=0, requires_grad=True,
+        name=name, module=name.rpartition(".")[0], shape=(64, 64), role="weight", depth=0, requires_grad=True,
         in_optimizer=True, gradient="present", moved=True, gradient_norm=summary(gradient), gradient_rms=None,
         weight_norm=summary(2.0), update_ratio=summary(ratio),
     )  # fmt: skip

@@ -306,3 +306,13 @@ def test_a_section_in_another_shape_is_told_and_the_rest_is_compared(tmp_path):
     assert [doubt["what"] for doubt in doubts if "cannot be read" in doubt["reason"]] == ["history after"]
     assert any("version 9" in doubt["reason"] for doubt in doubts)
     assert {change["group"] for change in made.measurements["changes"]} == {"flow", "units", "speed"}
+
+
+@pytest.mark.parametrize(("shape", "told"), [((1,), False), ((10_000,), True)])
+def test_a_norm_of_few_numbers_scatters_by_more(compare, shape, told):
+    def with_bias(ratio):
+        bias = replace(parameter("1.bias", ratio=ratio), shape=shape)
+        weights = [parameter(f"{index}.weight") for index in range(5)]
+        return report(Parameters(parameters=(*weights, bias), steps=60))
+
+    assert ("flow-changed" in names(compare(with_bias(1e-3), with_bias(8e-3))[0])) is told

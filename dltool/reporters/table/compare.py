@@ -48,7 +48,12 @@ def compare_sides(page: Page) -> Iterator[RenderableType]:
 def _side(side: Side, page: Page) -> Text:
     about = [side.path, side.command, None if side.target is None else side.target]
     if side.kind != "baseline":
-        about += [f"seed {side.seed}", side.device, side.torch and f"torch {side.torch}", f"{side.seconds or 0:.1f} s"]
+        about += [
+            None if side.command == "scan" else f"seed {side.seed}",
+            side.device,
+            side.torch and f"torch {side.torch}",
+            f"{side.seconds or 0:.1f} s",
+        ]
     return said(page.sign.dot.join([f"{side.kind} {about[0]}", *(str(part) for part in about[1:] if part)]))
 
 

@@ -13,8 +13,9 @@ class FlowChanged(Regressed):
     """Gradients, updates, weights or signals of layers are of another size than before.
 
     What it measures: the median over the run of each parameter's gradient norm, update ratio and weight norm, and of
-    each layer's spread of values; at initialisation the same over its batches. It fires, either way, beyond a factor of
-    5 for gradients and updates, 4 for weights and 3 for signals; for the mean over all parameters 3.5, 2.5 and 2.
+    each layer's spread of values; at initialisation signals and gradients. It fires, either way, beyond a factor of 5 for
+    gradients and updates, 4 for weights and 3 for signals; for the mean over all parameters 3.5, 2.5 and 2; 4 at
+    initialisation. A parameter of few numbers, whose norm scatters, has a wider limit.
 
     Why it is bad: training goes on for a while after a layer was cut off or a normalisation was lost; its sizes tell
     first.
