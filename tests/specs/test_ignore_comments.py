@@ -105,7 +105,10 @@ def test_comments_of_a_base_hold_for_what_is_left_of_it(tmp_path):
 
 
 def test_the_hash_of_a_spec_does_not_see_comments():
-    assert load_text(SPEC, "s.yaml").sha256 == load_text(SPEC.replace("# dltool: ignore[class-imbalance]", "#"), "s.yaml").sha256
+    assert (
+        load_text(SPEC, "s.yaml").sha256
+        == load_text(SPEC.replace("# dltool: ignore[class-imbalance]", "#"), "s.yaml").sha256
+    )
 
 
 PYTHON = '''\
