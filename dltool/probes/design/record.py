@@ -78,21 +78,21 @@ class Record:
         return Origin(node=self.add(Node(kind=UNKNOWN_LAYER, module=None, follows=follows)))
 
     def without_data(
-        self, name: str, taken: Sequence[Tensor], weights: Sequence[nn.Parameter] = (), args: Sequence[Any] = ()
+        self, name: str, taken: Sequence[Tensor], weights: Sequence[nn.Parameter] = (), numbers: Sequence[float] = ()
     ) -> Origin:
-        """The origin of what a function called ``name`` made of weights and constants alone."""
+        """The origin of what a function called ``name`` made of weights and constants alone, ``numbers`` among them."""
         origins = [self.origin(tensor) for tensor in taken]
         held = tuple(dict.fromkeys([*(w for origin in origins for w in origin.weights), *weights]))
         if held:
             p = next((o.dropped_p for o in origins if o.dropped_p is not None), None)
-            given = next((a for a in args[1:2] if isinstance(a, int | float)), None)
-            return Origin(weights=held, dropped_p=given if name == "dropout" and p is None else p)
+            dropped_p = next(iter(numbers), 0.5) if name == "dropout" and p is None else p
+            return Origin(weights=held, dropped_p=dropped_p)
         if name in RANDOM:
             return Origin(is_noise=True, noise_std=1.0 if name in NORMAL else None)
         std = next((origin.noise_std for origin in origins if origin.is_noise), None)
         if not any(origin.is_noise for origin in origins):
             return CONSTANT
-        factor = next((a for a in args if isinstance(a, int | float)), None) if name == "mul" else None
+        factor = next(iter(numbers), None) if name == "mul" else None
         return Origin(is_noise=True, noise_std=None if std is None or factor is None else std * factor)
 
     def spread(self, made: Sequence[Tensor], origin: Origin) -> None:

@@ -140,6 +140,7 @@ class Tracer(TorchFunctionMode):
         node = _node(name, path or None, follows, arguments, parameters)
         node.arrives = record.sample_shape(next(t for t in taken if record.origin(t).node is not None))
         node.leaves = record.sample_shape(made[0]) if made else None
+        node.arguments = _with_shape(node)
         node.is_layer = True
         origin = Origin(node=record.add(node))
         record.spread(made, origin)
@@ -182,7 +183,10 @@ class Tracer(TorchFunctionMode):
             record.spread(seen.made, seen.origins[1])
             record.overwrite(seen.written, seen.origins[1])
         elif not data or name in NO_DATA or (seen.written and name in FILLS):
-            origin = record.without_data(name, () if data else seen.taken, args=seen.args)
+            given = [
+                v for v in (*seen.args, *seen.kwargs.values()) if isinstance(v, int | float) and not isinstance(v, bool)
+            ]
+            origin = record.without_data(name, () if data else seen.taken, numbers=given)
             record.spread([*seen.made, *seen.written], origin)
         elif name in SAME:
             record.spread(seen.made, Origin(node=data[0]))
@@ -207,8 +211,7 @@ class Tracer(TorchFunctionMode):
             follows = follows if what.follows is None else what.follows
         node = _node(kind, module, follows, arguments, weights)
         node.arrives, node.leaves = record.sample_shape(seen.first), record.sample_shape(seen.result)
-        if kind == "reshape":
-            node.arguments = {"shape": node.leaves}
+        node.arguments = _with_shape(node)
         return record.add(node)
 
     def _note_loss(self, seen: Seen) -> int:
@@ -265,6 +268,14 @@ def _node(
         frozen=frozen,
         is_layer=bool(count),
     )
+
+
+def _with_shape(node: Node) -> Mapping[str, Argument]:
+    """Arguments that are the shape of what leaves: of a reshape, and of a pool that keeps some of its sides."""
+    if node.kind == "reshape":
+        return {"shape": node.leaves}
+    kept_sides = node.kind.startswith("adaptive_") and node.arguments.get("output_size") is None and node.leaves is not None
+    return {**node.arguments, "output_size": node.leaves[1:]} if kept_sides and node.leaves else node.arguments
 
 
 def _as_owned(
