@@ -12,7 +12,7 @@ import pytest
 from images import DEEP, alarms, damage, encoded, kinds, seen
 from PIL import Image
 
-from dltool.scanning.formats import bmp, gif, pillow, png, png_rows, pnm
+from dltool.scanning.formats import bmp, gif, pillow, pillow_pixels, png, png_rows, pnm
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
@@ -21,16 +21,16 @@ def test_strips_give_what_the_whole_gives(monkeypatch, mode, size):
     noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     noise[: size[1] // 2] //= 3
     picture = Image.fromarray(noise).convert(mode)
-    whole = pillow.look_at(picture), pillow.content_of(picture)
-    monkeypatch.setattr(pillow, "WHOLE_PIXELS", 1000)
-    monkeypatch.setattr(pillow, "STRIP_PIXELS", 5000)
-    assert (pillow.look_at(picture), pillow.content_of(picture)) == whole
+    whole = pillow_pixels.look_at(picture), pillow_pixels.content_of(picture)
+    monkeypatch.setattr(pillow_pixels, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(pillow_pixels, "STRIP_PIXELS", 5000)
+    assert (pillow_pixels.look_at(picture), pillow_pixels.content_of(picture)) == whole
 
 
 def test_a_fine_pattern_in_a_large_picture_is_not_flat(monkeypatch):
-    monkeypatch.setattr(pillow, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(pillow_pixels, "WHOLE_PIXELS", 1000)
     checks = Image.fromarray((np.indices((224, 224)).sum(axis=0) % 2 * 255).astype(np.uint8))
-    seen, _ = pillow.look_at(checks)
+    seen, _ = pillow_pixels.look_at(checks)
     assert seen is not None
     assert seen.span == 1
 

@@ -9,7 +9,8 @@ from dltool.scanning.digest import digest_of
 from dltool.scanning.flaws import blemish, corrupt, oddity, unsafe
 from dltool.scanning.formats.jpeg_decode import essence, look_into_scans
 from dltool.scanning.formats.jpeg_header import END, JpegHeader, picture_end, read_header
-from dltool.scanning.formats.pillow import opinion, other_frames
+from dltool.scanning.formats.pillow import other_frames
+from dltool.scanning.formats.pillow_strict import opinion
 from dltool.scanning.formats.seen import Seen
 from dltool.scanning.picture import Look
 from dltool.scanning.record import Flaw, ImageFacts, Tier

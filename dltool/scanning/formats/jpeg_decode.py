@@ -14,7 +14,7 @@ import numpy as np
 from dltool.scanning.flaws import blemish, corrupt, oddity
 from dltool.scanning.formats.jpeg_header import END, KINDS, JpegHeader, read_header
 from dltool.scanning.formats.jpeg_scan import scan_problem
-from dltool.scanning.formats.pillow import reduced_jpeg
+from dltool.scanning.formats.pillow_strict import reduced_jpeg
 from dltool.scanning.optional import optional
 from dltool.scanning.picture import Look, Pixels, look
 from dltool.scanning.record import Flaw

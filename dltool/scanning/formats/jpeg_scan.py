@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
+from dltool.scanning.formats.jpeg_codes import CUT, SHORT, Band, Bits, ScanError, baseline, begin, lookup, refine
 from dltool.scanning.formats.jpeg_header import ALONE, FRAMES, MARKER, NEXT_MARKER, SCAN
 
-CUT: Final = "Premature end of JPEG file"
-SHORT: Final = "Corrupt JPEG data: premature end of data segment"
-BAD_CODE: Final = "Corrupt JPEG data: bad Huffman code"
 RESTART: Final = re.compile(rb"\xff+([\xd0-\xd7])")
+
 PAD: Final = b"\0" * 4
+
 READ_AHEAD_BYTES: Final = 3
 """What libjpeg may have in its bit buffer when a stretch ends, and drops without a word: up to 7, 3 on average."""
 
 MAX_BLOCKS: Final = 4_000_000
 """Pictures with more (256 megapixels of grey) are left unwalked."""
-
-
-class ScanError(Exception):
-    """A scan is damaged; the text is libjpeg's."""
 
 
 @dataclass(slots=True)
@@ -53,31 +48,6 @@ class Decoder:
     mcus_down: int = 0
     tables: dict[int, list[int]] = field(default_factory=dict)
     interval: int = 0
-
-
-@dataclass(slots=True)
-class Bits:
-    """Unstuffed bytes of one stretch between restart markers; ``at`` counts bits."""
-
-    data: bytes
-    size: int
-    at: int = 0
-
-    def code(self, table: list[int]) -> int:
-        """The next symbol. Raises ScanError where none has such a code."""
-        byte = self.at >> 3
-        entry = table[int.from_bytes(self.data[byte : byte + 3], "big") >> (8 - (self.at & 7)) & 0xFFFF]
-        if not entry:
-            raise ScanError(BAD_CODE if self.at + 16 <= self.size else SHORT)
-        self.at += entry >> 8
-        return entry & 0xFF
-
-    def bits(self, count: int) -> int:
-        """The next bits as a number."""
-        byte, end = self.at >> 3, (self.at + count + 7) >> 3
-        value = int.from_bytes(self.data[byte:end], "big") >> (end * 8 - self.at - count)
-        self.at += count
-        return value & ((1 << count) - 1)
 
 
 def scan_problem(data: bytes) -> str | None:
@@ -121,7 +91,7 @@ def _segment(decoder: Decoder, code: int, payload: bytes) -> bool:
         decoder.interval = int.from_bytes(payload[:2], "big")
     while code == 0xC4 and len(payload) > 17:
         size = 17 + sum(payload[1:17])
-        decoder.tables[payload[0]] = _lookup(payload[1:size])
+        decoder.tables[payload[0]] = lookup(payload[1:size])
         payload = payload[size:]
     return True
 
@@ -149,18 +119,6 @@ def _ceil(count: int, size: int) -> int:
     return -(-count // size)
 
 
-@lru_cache(maxsize=64)
-def _lookup(definition: bytes) -> list[int]:
-    """By the next 16 bits: length of the code · 256 + symbol, or 0."""
-    table: list[int] = []
-    symbol = 16
-    for length in range(1, 17):
-        for _ in range(definition[length - 1]):
-            table += [length << 8 | definition[symbol]] * (1 << (16 - length))
-            symbol += 1
-    return (table + [0] * 65536)[:65536]
-
-
 def _scan(decoder: Decoder, data: bytes, at: int, start: int) -> int:
     """Walk one scan; where its data ends. Raises ScanError."""
     count = data[at]
@@ -175,7 +133,7 @@ def _scan(decoder: Decoder, data: bytes, at: int, start: int) -> int:
     stretches = RESTART.split(data[start:end])
     blocks = _order(decoder, chosen)
     per_stretch = decoder.interval or len(blocks)
-    for number, begin in enumerate(range(0, len(blocks), per_stretch)):
+    for number, first_mcu in enumerate(range(0, len(blocks), per_stretch)):
         if 2 * number >= len(stretches):
             raise ScanError(SHORT if found else CUT)
         if number and stretches[2 * number - 1][0] != 0xD0 + (number - 1) % 8:
@@ -184,7 +142,7 @@ def _scan(decoder: Decoder, data: bytes, at: int, start: int) -> int:
         raw = stretches[2 * number].replace(b"\xff\0", b"\xff")
         bits = Bits(raw + PAD, 8 * len(raw))
         try:
-            _stretch(decoder, bits, blocks[begin : begin + per_stretch], band)
+            _stretch(decoder, bits, blocks[first_mcu : first_mcu + per_stretch], band)
         except IndexError:
             bits.at = bits.size + 1
         except ScanError:
@@ -212,14 +170,6 @@ def _next(data: bytes, found: re.Match[bytes] | None, stretches: list[bytes], nu
 
 
 Block = tuple[Component, int, int, int]
-
-
-class Band(NamedTuple):
-    """The coefficients of a progressive scan; ``high`` is other than 0 where it refines what earlier ones began."""
-
-    first: int
-    last: int
-    high: int
 
 
 def _order(decoder: Decoder, chosen: list[tuple[Component, int, int]]) -> list[list[Block]]:
@@ -251,79 +201,11 @@ def _stretch(decoder: Decoder, bits: Bits, mcus: list[list[Block]], band: Band) 
             return
         for component, dc, ac, block in mcu:
             if not progressive:
-                _baseline(bits, decoder.tables[dc], decoder.tables[16 + ac])
+                baseline(bits, decoder.tables[dc], decoder.tables[16 + ac])
             elif band.first == 0:
                 size = 1 if band.high else bits.code(decoder.tables[dc])
                 bits.at += size
             else:
-                passing = _refine if band.high else _begin
+                passing = refine if band.high else begin
                 known = memoryview(component.known)[64 * block : 64 * block + 64]
                 run = run - 1 if run and not band.high else passing(bits, decoder.tables[16 + ac], known, band, run)
-
-
-def _baseline(bits: Bits, dc: list[int], ac: list[int]) -> None:
-    size = bits.code(dc)
-    bits.at += size
-    data, at, k = bits.data, bits.at, 1
-    while k < 64:
-        byte = at >> 3
-        entry = ac[int.from_bytes(data[byte : byte + 3], "big") >> (8 - (at & 7)) & 0xFFFF]
-        if not entry:
-            bits.at = at
-            raise ScanError(BAD_CODE)
-        size = entry & 15
-        at += (entry >> 8) + size
-        if size:
-            k += (entry >> 4 & 15) + 1
-        elif entry & 0xF0 == 0xF0:
-            k += 16
-        else:
-            break
-    bits.at = at
-
-
-def _begin(bits: Bits, ac: list[int], known: memoryview, band: Band, _run: int) -> int:
-    """The first pass over a band of one block; the blocks that follow without any new coefficient."""
-    k = band.first
-    while k <= band.last:
-        symbol = bits.code(ac)
-        zeros, size = symbol >> 4, symbol & 15
-        if size:
-            k += zeros
-            bits.at += size
-            if k < 64:
-                known[k] = 1
-        elif zeros == 15:
-            k += 15
-        else:
-            return (1 << zeros) + bits.bits(zeros) - 1
-        k += 1
-    return 0
-
-
-def _refine(bits: Bits, ac: list[int], known: memoryview, band: Band, run: int) -> int:
-    """A later pass: a bit for each coefficient known, and new ones of size 1 in between."""
-    k, last = band.first, band.last
-    while not run and k <= last:
-        symbol = bits.code(ac)
-        zeros, size = symbol >> 4, symbol & 15
-        if size:
-            bits.at += 1
-        elif zeros != 15:
-            run = (1 << zeros) + bits.bits(zeros)
-            break
-        while k <= last:
-            if known[k]:
-                bits.at += 1
-            elif zeros == 0:
-                break
-            else:
-                zeros -= 1
-            k += 1
-        if size and k < 64:
-            known[k] = 1
-        k += 1
-    if not run:
-        return 0
-    bits.at += sum(known[k : last + 1])
-    return run - 1

@@ -12,7 +12,9 @@ from PIL import Image
 from dltool.core.finding import Severity
 from dltool.scanning.flaws import blemish, corrupt, not_decoded, oddity, unsafe
 from dltool.scanning.formats.exif import Exif, read_exif
-from dltool.scanning.formats.pillow import content_of, look_at, opinion, other_frames
+from dltool.scanning.formats.pillow import other_frames
+from dltool.scanning.formats.pillow_pixels import content_of, look_at
+from dltool.scanning.formats.pillow_strict import opinion
 from dltool.scanning.formats.png_rows import checked, inflate, unfiltered
 from dltool.scanning.formats.seen import Seen
 from dltool.scanning.optional import optional
