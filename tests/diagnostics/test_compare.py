@@ -14,7 +14,9 @@ from dltool.core.measured.compare import Changes, ComparedFindings, ComparedSamp
 from dltool.core.measured.gradcheck import CheckedParameters, GradientRecord
 from dltool.core.measured.hunt import FirstBadStep
 from dltool.core.measured.lr_find import LrRange, SuggestedLr
-from dltool.core.measured.scan import BadSample, BadSamples, ClassCount, ClassTable, Feature, FeatureTable, SamplesScanned
+from dltool.core.measured.scan import BadSample, BadSamples, SamplesScanned
+from dltool.core.measured.scan_classes import ClassCount, ClassTable
+from dltool.core.measured.scan_tables import Feature, FeatureTable
 from dltool.core.measurements import Layers, Measurements, Parameters
 from dltool.diagnostics.compare.run import CompareOptions, run
 

@@ -7,24 +7,11 @@ from pathlib import Path
 import pytest
 
 from dltool.core.finding import Severity
-from dltool.core.measured.scan import (
-    ClassCount,
-    ClassTable,
-    Feature,
-    FeatureTable,
-    FlawedFile,
-    FlawRecord,
-    FormatCount,
-    ImageSet,
-    OddImages,
-    SamplesScanned,
-    ScanFacts,
-    ScanFlaws,
-    ScannedFormats,
-    Spread,
-    SuspectedLabels,
-    UnknownFiles,
-)
+from dltool.core.measured.scan import FormatCount, SamplesScanned, ScanFacts, ScannedFormats, UnknownFiles
+from dltool.core.measured.scan_classes import ClassCount, ClassTable, SuspectedLabels
+from dltool.core.measured.scan_flaws import FlawedFile, FlawRecord, ScanFlaws
+from dltool.core.measured.scan_pictures import ImageSet, OddImages, Spread
+from dltool.core.measured.scan_tables import Feature, FeatureTable
 from dltool.core.measurements import Measurements
 from dltool.core.report import Report, RunInfo
 from dltool.reporters.base import Detail, Look

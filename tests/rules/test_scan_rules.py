@@ -8,26 +8,12 @@ import pytest
 from rule_sections import judged
 
 from dltool.core.finding import Severity
-from dltool.core.measured.scan import (
-    ClassCount,
-    ClassTable,
-    ConstantImage,
-    ExtremeColumn,
-    Extremes,
-    ExtremeValue,
-    Feature,
-    FeatureTable,
-    FlawedFile,
-    FlawRecord,
-    ImageSet,
-    MoreFlaws,
-    OddImages,
-    Sample,
-    ScanFlaws,
-    SuspectedLabel,
-    SuspectedLabels,
-)
+from dltool.core.measured.scan import Sample
+from dltool.core.measured.scan_classes import ClassCount, ClassTable, SuspectedLabel, SuspectedLabels
+from dltool.core.measured.scan_flaws import FlawedFile, FlawRecord, MoreFlaws, ScanFlaws
 from dltool.core.measured.scan_likeness import Stranger, Strangers, Trait
+from dltool.core.measured.scan_pictures import ConstantImage, ImageSet, OddImages
+from dltool.core.measured.scan_tables import ExtremeColumn, Extremes, ExtremeValue, Feature, FeatureTable
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Skip
 from dltool.rules.data import constant_image

@@ -9,16 +9,11 @@ from hypothesis import strategies as st
 
 from dltool.core.file_names import printable
 from dltool.core.finding import Severity
-from dltool.core.measured.scan import (
-    ClassTable,
-    Extremes,
-    FeatureTable,
-    ImageSet,
-    Sample,
-    SamplesScanned,
-    ScanFlaws,
-    ScannedFormats,
-)
+from dltool.core.measured.scan import Sample, SamplesScanned, ScannedFormats
+from dltool.core.measured.scan_classes import ClassTable
+from dltool.core.measured.scan_flaws import ScanFlaws
+from dltool.core.measured.scan_pictures import ImageSet
+from dltool.core.measured.scan_tables import Extremes, FeatureTable
 from dltool.scanning.gather.names import holds_masks
 from dltool.scanning.record import Extreme
 

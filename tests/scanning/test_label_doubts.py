@@ -9,7 +9,7 @@ from gathered_entries import column, entry, gathered
 from PIL import Image
 
 from dltool.core.finding import Severity
-from dltool.core.measured.scan import SuspectedLabels
+from dltool.core.measured.scan_classes import SuspectedLabels
 from dltool.scanning.doubt.confident import doubts
 from dltool.scanning.doubt.examine import Place, doubted
 from dltool.scanning.doubt.models import MODELS, folds, gaussians, held_out, neighbours

@@ -3,7 +3,7 @@
 import pytest
 from gathered_entries import column, entry, gathered, table
 
-from dltool.core.measured.scan import ClassTable
+from dltool.core.measured.scan_classes import ClassTable
 from dltool.scanning.inspect import inspect
 from dltool.scanning.record import TableFacts
 from dltool.scanning.settings import InspectSettings

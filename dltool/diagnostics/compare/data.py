@@ -9,7 +9,9 @@ from statistics import NormalDist
 
 from dltool.core.finding import Severity
 from dltool.core.measured.compare import Change, ComparedSample, ComparedSamples, ComparedWord
-from dltool.core.measured.scan import BadSamples, ClassTable, Feature, FeatureTable, SamplesScanned
+from dltool.core.measured.scan import BadSamples, SamplesScanned
+from dltool.core.measured.scan_classes import ClassTable
+from dltool.core.measured.scan_tables import Feature, FeatureTable
 from dltool.core.measurements import Measurements
 from dltool.diagnostics.compare.change import Quantity, change_of
 

@@ -13,8 +13,12 @@ import torch.nn.functional as F
 
 from dltool.core.errors import UserError
 from dltool.core.finding import Severity
-from dltool.core.measured.scan import ClassTable, FeatureTable, ImageSet, Sample, ScanFlaws
+from dltool.core.measured.scan import Sample
+from dltool.core.measured.scan_classes import ClassTable
+from dltool.core.measured.scan_flaws import ScanFlaws
 from dltool.core.measured.scan_model import ModelFit, Probed, SampleShapes
+from dltool.core.measured.scan_pictures import ImageSet
+from dltool.core.measured.scan_tables import FeatureTable
 from dltool.core.measurements import Section
 from dltool.core.report import Report
 from dltool.diagnostics.scan.against_model import CPU, fit_of

@@ -12,7 +12,8 @@ from torch import nn
 
 from dltool.core.errors import DataError, Problem, SpecError
 from dltool.core.finding import Severity
-from dltool.core.measured.scan import ClassTable, ScanFlaws
+from dltool.core.measured.scan_classes import ClassTable
+from dltool.core.measured.scan_flaws import ScanFlaws
 from dltool.core.measured.scan_model import Misfit, ModelFit, Probed
 from dltool.core.measurements import DataFacts, Section
 from dltool.core.report import Report

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dltool.core.file_names import printable
-from dltool.core.measured.scan import LabelSource, ScanFacts
+from dltool.core.measured.scan import ScanFacts
+from dltool.core.measured.scan_classes import LabelSource
 from dltool.core.measured.scan_run import LeftOutFiles, LeftOutKind
 from dltool.core.measurements import Section
 from dltool.diagnostics.scan.options import ScanOptions

@@ -186,8 +186,8 @@ class Scan:
                 _refuse_unknown(gathering, self.target.given, self.options.target_column)
             return
         if compressed:
-            what = "is compressed" if self.target.kind == "file" else f"holds compressed files alone ({compressed:,})"
-            message = f"{self.target.given} {what}: there is nothing that scan looks into"
+            is_what = "is compressed" if self.target.kind == "file" else f"holds compressed files alone ({compressed:,})"
+            message = f"{self.target.given} {is_what}: there is nothing that scan looks into"
             expected = "what is in it, unpacked (a plain .tar can stay as it is)"
             raise DataError(Problem(message=message, expected=expected))
         hidden = self._listing.passed.counts["hidden"]
@@ -232,6 +232,8 @@ def _refuse_unknown(gathering: Gathering, given: str, target: str | None) -> Non
     """Where nothing could be told of any file, or no table has the column that was named, there is no answer."""
     if gathering.files and not gathering.told:
         known = "a picture (jpeg, png, ...), a table (csv, jsonl, parquet), arrays, weights or wav"
+        if given.endswith(".py"):
+            known = f"{given}:NAME, a function in it that returns a dataset"
         many = f"none of the {gathering.files:,} files of {given} is" if gathering.files > 1 else f"{given} is not"
         raise DataError(Problem(message=f"{many} of a format that scan reads", expected=known))
     if target is not None and target not in gathering.targets:

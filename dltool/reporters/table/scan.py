@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dltool.core.finding import Finding
-from dltool.core.measured.scan import ImageSet, SamplesScanned, ScanFacts, ScannedFormats
+from dltool.core.measured.scan import SamplesScanned, ScanFacts, ScannedFormats
+from dltool.core.measured.scan_pictures import ImageSet
 from dltool.reporters.numbers import count, percent, plural, significant, size
 from dltool.reporters.prose import causes_of
 from dltool.reporters.table.page import Page

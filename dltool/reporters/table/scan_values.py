@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from dltool.core.measured.scan import ClassCount, ClassTable, Feature, FeatureTable, SuspectedLabels
+from dltool.core.measured.scan_classes import ClassCount, ClassTable, SuspectedLabels
+from dltool.core.measured.scan_tables import Feature, FeatureTable
 from dltool.reporters.numbers import count, percent, plural, significant
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.scan import plain_table

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dltool.core.measured.scan import ClassCount, ClassTable
+from dltool.core.measured.scan_classes import ClassCount, ClassTable
 
 IGNORED = -100
 """What PyTorch's cross_entropy passes over by default (``ignore_index``)."""

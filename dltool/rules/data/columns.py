@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from dltool.core.measured.scan import Feature
+from dltool.core.measured.scan_tables import Feature
 
 SERIES = 16
 """So many columns that differ only by a number are parts of one thing: the pixels of a 4 x 4 picture."""

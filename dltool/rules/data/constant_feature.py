@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import FeatureTable
+from dltool.core.measured.scan_tables import FeatureTable
 from dltool.core.measurements import DataFacts, Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.data.columns import listed, named

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import ConstantImage as Blank
-from dltool.core.measured.scan import ImageSet, Sample
+from dltool.core.measured.scan import Sample
+from dltool.core.measured.scan_pictures import ConstantImage as Blank
+from dltool.core.measured.scan_pictures import ImageSet
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Threshold
 from dltool.rules.data.flawed import members

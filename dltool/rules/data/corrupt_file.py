@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
-from dltool.core.measured.scan import ScanFlaws
+from dltool.core.measured.scan_flaws import ScanFlaws
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule
 from dltool.rules.data.flawed import of_files

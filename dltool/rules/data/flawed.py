@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from dltool.core.finding import Finding, Where
-from dltool.core.measured.scan import FlawedFile, MoreFlaws, Sample, ScanFlaws
+from dltool.core.measured.scan import Sample
+from dltool.core.measured.scan_flaws import FlawedFile, MoreFlaws, ScanFlaws
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import FINDINGS_A_RULE, Sample, ScanFlaws
+from dltool.core.measured.scan import FINDINGS_A_RULE, Sample
+from dltool.core.measured.scan_flaws import ScanFlaws
 from dltool.core.measured.scan_likeness import Stranger, Strangers
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import ClassTable
+from dltool.core.measured.scan_classes import ClassTable
 from dltool.core.measurements import DataFacts, Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.data.classes import NO_CLASSES, block_in, labelled, whole_numbers

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import ClassTable, FlawedFile, ScanFlaws
+from dltool.core.measured.scan_classes import ClassTable
+from dltool.core.measured.scan_flaws import FlawedFile, ScanFlaws
 from dltool.core.measurements import DataFacts, DataProblemRows, Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.data.flawed import EXAMPLES, members, of_files

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import ExtremeColumn, Extremes, ExtremeValue, ImageSet, OddImages, Sample
+from dltool.core.measured.scan import Sample
+from dltool.core.measured.scan_pictures import ImageSet, OddImages
+from dltool.core.measured.scan_tables import ExtremeColumn, Extremes, ExtremeValue
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.data.flawed import EXAMPLES, members

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import ClassTable
+from dltool.core.measured.scan_classes import ClassTable
 from dltool.rules.base import Rule
 from dltool.rules.data.classes import absence_probability, are_classes, block_in, train_split, training_counts, whole_numbers
 from dltool.rules.data.columns import listed

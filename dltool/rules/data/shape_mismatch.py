@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import FINDINGS_A_RULE, ImageSet, OddImages, Sample
+from dltool.core.measured.scan import FINDINGS_A_RULE, Sample
 from dltool.core.measured.scan_model import ModelFit, SampleShapes
+from dltool.core.measured.scan_pictures import ImageSet, OddImages
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.data.columns import listed

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import FINDINGS_A_RULE, Sample, SuspectedLabel, SuspectedLabels
+from dltool.core.measured.scan import FINDINGS_A_RULE, Sample
+from dltool.core.measured.scan_classes import SuspectedLabel, SuspectedLabels
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.data.flawed import members

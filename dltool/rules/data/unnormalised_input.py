@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import Feature, FeatureTable
+from dltool.core.measured.scan_tables import Feature, FeatureTable
 from dltool.core.measurements import DataFacts, Layers, Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.data.columns import named

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.scan import ClassTable, FeatureTable
+from dltool.core.measured.scan_classes import ClassTable
+from dltool.core.measured.scan_tables import FeatureTable
 from dltool.core.measurements import Measurements, Task
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.learnt import lowered

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltool.core.file_names import printable
-from dltool.core.measured.scan import SuspectedLabel, SuspectedLabels
+from dltool.core.measured.scan_classes import SuspectedLabel, SuspectedLabels
 from dltool.scanning.doubt.confident import doubts
 from dltool.scanning.doubt.features import unpacked
 from dltool.scanning.doubt.models import MODELS, folds, held_out

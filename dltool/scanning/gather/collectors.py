@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dltool.core.measured.scan import LabelSource
+from dltool.core.measured.scan_classes import LabelSource
 from dltool.core.measurements import Section
 from dltool.scanning.gather.doubts import LabelDoubts
 from dltool.scanning.gather.extremes import ExtremeColumns

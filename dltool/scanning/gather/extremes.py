@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator
 
 from dltool.core.file_names import printable
-from dltool.core.measured.scan import FINDINGS_A_RULE, ExtremeColumn, Extremes, ExtremeValue
+from dltool.core.measured.scan import FINDINGS_A_RULE
+from dltool.core.measured.scan_tables import ExtremeColumn, Extremes, ExtremeValue
 from dltool.core.measurements import Section
 from dltool.scanning.gather.formats import FORMATS_OF_ROWS
 from dltool.scanning.record import ColumnFacts, Entry, Extreme

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dltool.core.file_names import printable
-from dltool.core.measured.scan import Feature, FeatureTable
+from dltool.core.measured.scan_tables import Feature, FeatureTable
 from dltool.core.measurements import Section
 from dltool.scanning.gather.formats import FORMATS_OF_ROWS
 from dltool.scanning.record import ColumnFacts, Entry

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from dltool.core.file_names import printable
 from dltool.core.finding import Severity
-from dltool.core.measured.scan import FINDINGS_A_RULE, FlawedFile, FlawRecord, MoreFlaws, Sample, ScanFlaws
+from dltool.core.measured.scan import FINDINGS_A_RULE, Sample
+from dltool.core.measured.scan_flaws import FlawedFile, FlawRecord, MoreFlaws, ScanFlaws
 from dltool.core.measurements import Section
 from dltool.scanning.record import Entry, Flaw
 

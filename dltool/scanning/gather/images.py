@@ -11,15 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dltool.core.file_names import printable
-from dltool.core.measured.scan import (
-    FINDINGS_A_RULE,
-    ConstantImage,
-    ImageOddity,
-    ImageSet,
-    OddImages,
-    Sample,
-    Spread,
-)
+from dltool.core.measured.scan import FINDINGS_A_RULE, Sample
+from dltool.core.measured.scan_pictures import ConstantImage, ImageOddity, ImageSet, OddImages, Spread
 from dltool.core.measurements import Section
 from dltool.core.statistics import MAD_TO_STD
 from dltool.scanning.gather.names import holds_masks

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from dltool.core.file_names import printable
-from dltool.core.measured.scan import ClassCount, ClassTable, LabelKind, LabelSource, Sample
+from dltool.core.measured.scan import Sample
+from dltool.core.measured.scan_classes import ClassCount, ClassTable, LabelKind, LabelSource
 from dltool.core.measurements import Section
 from dltool.scanning.gather.formats import is_sample
 from dltool.scanning.record import Entry

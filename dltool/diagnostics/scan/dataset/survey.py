@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dltool.core.finding import Severity
-from dltool.core.measured.scan import ConstantImage
+from dltool.core.measured.scan_pictures import ConstantImage
 from dltool.diagnostics.scan.dataset.leaf_column import MOST_ROWS, LeafColumn
 from dltool.diagnostics.scan.dataset.leaves import Leaf, is_input, label_of, leaves_of
 from dltool.diagnostics.scan.dataset.reading import Raised, Read
