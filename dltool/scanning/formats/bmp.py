@@ -157,6 +157,8 @@ def _room(header: BmpHeader, size_bytes: int) -> list[Flaw]:
 
 def _ending(header: BmpHeader, data: bytes) -> list[Flaw]:
     """The two sizes that the headers repeat, which most readers ignore."""
+    if 0 < header.file_bytes - len(data) < 4:
+        return [oddity("declared-size", "the padding of its last row is missing")]
     if header.file_bytes > len(data):
         return [blemish("declared-size", f"the header declares a file of {header.file_bytes} bytes; there are {len(data)}")]
     if header.data_bytes > len(data):
@@ -179,7 +181,7 @@ def _pixels(header: BmpHeader, data: bytes) -> list[Flaw]:
         rows = range(header.start, header.start + header.row_bytes * abs(header.height), header.row_bytes)
         highest = max(max(data[row : row + header.width], default=0) for row in rows)
         if highest >= header.colours:
-            return [blemish("palette", f"pixels use colour {highest} of a palette of {header.colours}")]
+            return [oddity("palette", f"pixels use colour {highest} of a palette of {header.colours}")]
     return []
 
 
