@@ -1,4 +1,4 @@
-"""What a scan of data measured: what was read, what is wrong with single files, and what they look like together.
+"""What a scan of data read and found bad; its other sections are in scan_flaws, scan_pictures, scan_tables, scan_classes.
 
 A *sample* is a file, or a row of a table or array file. ``path`` is everywhere relative to what was scanned, with forward
 slashes; ``file`` is the same file as the user would open it. Lists of members are cut at a stated length where a count

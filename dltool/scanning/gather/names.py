@@ -1,4 +1,4 @@
-"""Paths as text that any encoding of a report can hold."""
+"""What names of folders tell of the pictures in them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ import re
 
 MASK_FOLDER = re.compile(r"mask|seg(?:ment|$)|(?<!un)label|annot|matte|alpha|^gt$|ground.?truth|trimap", re.IGNORECASE)
 """Names of folders whose pictures are no photographs: an empty one says that nothing is there."""
-
-
-def printable(name: str) -> str:
-    r"""``name`` with bytes that are no UTF-8 written out.
-
-    >>> printable("cat/\udcff.jpg")
-    'cat/\\udcff.jpg'
-    """
-    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def holds_masks(name: str) -> bool:
