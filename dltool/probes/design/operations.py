@@ -80,7 +80,7 @@ class Call:
     name: str
     given: Mapping[str, Any]
     operands: Sequence[Operand]
-    result: Tensor | None
+    result: Tensor
     rank: int
 
 
@@ -113,14 +113,13 @@ def operation(call: Call, graph: Graph) -> Operation:
         return Operation("compare")
     if name in BENDS:
         return Operation(KINDS.get(name, name))
-    return Operation(KINDS.get(name, UNKNOWN_LAYER))
+    return Operation(KINDS[name]) if name in KINDS else Operation(UNKNOWN_LAYER, {"function": name})
 
 
 def _reshape(call: Call) -> Operation:
-    result = call.result
-    if result is None:
-        return Operation("reshape")
-    if result.ndim == 2 and call.rank > 2 and call.name in {"view", "reshape"}:
+    given, result = call.operands[0].value, call.result
+    per_sample = isinstance(given, Tensor) and result.ndim == 2 and given.ndim > 2 and given.shape[0] == result.shape[0]
+    if per_sample and call.name in {"view", "reshape"}:
         return Operation("flatten", {"start_dim": 1, "end_dim": -1})
     return Operation("reshape")
 
