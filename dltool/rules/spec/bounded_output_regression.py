@@ -10,12 +10,12 @@ from dltool.core.measured.design import Architecture, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.change import drop
-from dltool.rules.spec.graph import NO_END, Graph, called, place_of
-from dltool.rules.spec.losses import VALUE_LOSSES, terms_named
+from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
+from dltool.rules.spec.losses import VALUE_LOSSES, knows_a_loss, terms_named
 from dltool.rules.spec.ranges import FIXED, RELUS, output_bounds
 from dltool.rules.spec.unreachable import has_spread, unreachable
 
-NO_RANGE = "the range of the targets is not known"
+NO_RANGE = "the range of the targets is not known, or not finite"
 
 
 class BoundedOutputRegression(Rule):
@@ -65,7 +65,7 @@ class BoundedOutputRegression(Rule):
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         terms = list(terms_named(measured[Objective], VALUE_LOSSES))
         if not terms:
-            return ()
+            return () if knows_a_loss(measured[Objective]) else Skip(NO_LOSS)
         graph = Graph(measured[Architecture])
         known = [(term, bounds) for term in terms if (bounds := output_bounds(graph, term)) is not None]
         if not known:

@@ -9,8 +9,8 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.spec.graph import Graph, place_of_term
-from dltool.rules.spec.losses import ELEMENTWISE, as_given, terms_named, without_last_one
+from dltool.rules.spec.graph import NO_LOSS, Graph, place_of_term
+from dltool.rules.spec.losses import ELEMENTWISE, as_given, knows_a_loss, terms_named, without_last_one
 from dltool.rules.spec.shapes import broadcasts
 
 
@@ -48,7 +48,7 @@ class BroadcastLoss(Rule):
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         terms = list(terms_named(measured[Objective], ELEMENTWISE))
         if not terms:
-            return ()
+            return () if knows_a_loss(measured[Objective]) else Skip(NO_LOSS)
         graph, samples = Graph(measured[Architecture]), measured.get(Samples) or Samples()
         shapes = [(term, graph.leaves(term), as_given(term, samples).target_shape) for term in terms]
         known = [(t, output, target) for t, output, target in shapes if output is not None and target is not None]

@@ -76,7 +76,7 @@ class ExcessiveDropout(Rule):
         for index, layer in enumerate(graph.layers):
             if layer.kind in OWN:
                 yield from self._too_much(layer, number(layer.arguments.get(OWN[layer.kind]), 0.0))
-            if layer.kind not in DROPOUTS or not _rate(layer) > 0.0:
+            if layer.kind not in DROPOUTS or _rate(layer) <= 0.0:
                 continue
             reader = graph.only_reader(index)
             if index in _on_the_way_out(graph):

@@ -77,12 +77,15 @@ class ExcessiveRegularisation(Rule):
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
+        plan = measured[Plan]
+        if plan.optimizer is None and plan.l1 is None and plan.l2 is None and plan.max_norm is None:
+            return Skip("no penalty is known")
         if Architecture in measured:
             graph = Graph(measured[Architecture])
             weighted = [layer for layer in graph.layers if layer.kind in WEIGHTED]
             if graph.complete and len(weighted) == 1:
                 return ()
-        return list(self._found(measured[Plan]))
+        return list(self._found(plan))
 
     def _found(self, plan: Plan) -> Iterator[Finding]:
         decay = plan.weight_decay or 0.0

@@ -20,6 +20,11 @@ ELEMENTWISE = (VALUE_LOSSES - {"gaussian_nll"}) | YES_NO_LOSSES | {"poisson_nll"
 IGNORED_LABEL = -100
 
 
+def knows_a_loss(objective: Objective) -> bool:
+    """Whether any term is a loss with a name."""
+    return any(term.expects != "unknown" for term in objective.terms)
+
+
 def terms_named(objective: Objective, names: frozenset[str]) -> Iterator[LossTerm]:
     """The terms whose loss is one of ``names``."""
     return (term for term in objective.terms if term.name in names)

@@ -11,6 +11,7 @@ from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.spec.change import Evidence, below, drop, put
 from dltool.rules.spec.graph import KEEPS_RANGE, NO_END, NO_LOSS, Graph, called, place_of
+from dltool.rules.spec.losses import knows_a_loss
 from dltool.rules.spec.ranges import UNBOUNDED
 
 WANTED: dict[str, tuple[str, str]] = {
@@ -61,7 +62,7 @@ class MissingOutputActivation(Rule):
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         terms = measured[Objective].terms
-        if all(term.expects == "unknown" for term in terms):
+        if not knows_a_loss(measured[Objective]):
             return Skip(NO_LOSS)
         graph = Graph(measured[Architecture])
         ends = [(term, end) for term in terms if (end := graph.end(term, KEEPS_RANGE)) is not None]

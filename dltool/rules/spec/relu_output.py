@@ -12,7 +12,7 @@ from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.bounded_output_regression import NO_RANGE
 from dltool.rules.spec.change import drop
 from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
-from dltool.rules.spec.losses import VALUE_LOSSES
+from dltool.rules.spec.losses import VALUE_LOSSES, knows_a_loss
 from dltool.rules.spec.ranges import RELUS, Bounds, output_bounds
 from dltool.rules.spec.unreachable import has_spread, unreachable
 
@@ -73,7 +73,7 @@ class ReluOutput(Rule):
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         terms = [term for term in measured[Objective].terms if term.expects in WHY or term.name in VALUE_LOSSES]
         if not terms:
-            return Skip(NO_LOSS) if all(t.expects == "unknown" for t in measured[Objective].terms) else ()
+            return () if knows_a_loss(measured[Objective]) else Skip(NO_LOSS)
         graph, samples = Graph(measured[Architecture]), measured.get(Samples)
         known = [(term, bounds) for term in terms if (bounds := output_bounds(graph, term)) is not None]
         if not known:

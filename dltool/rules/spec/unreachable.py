@@ -23,10 +23,11 @@ class Unreachable:
 
 
 def has_spread(samples: Samples | None) -> bool:
-    """Whether range and spread of the targets are known."""
-    return samples is not None and None not in {
-        samples.target_min, samples.target_max, samples.target_mean, samples.target_std,
-    }  # fmt: skip
+    """Whether range and spread of the targets are known, and finite: what is not is for rules on the data."""
+    if samples is None:
+        return False
+    facts = (samples.target_min, samples.target_max, samples.target_mean, samples.target_std)
+    return all(fact is not None and math.isfinite(fact) for fact in facts)
 
 
 def unreachable(bounds: Bounds, samples: Samples | None) -> Unreachable | None:

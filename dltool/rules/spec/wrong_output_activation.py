@@ -11,7 +11,7 @@ from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.change import Evidence, drop, put
 from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
-from dltool.rules.spec.losses import applies_sigmoid, applies_softmax
+from dltool.rules.spec.losses import applies_sigmoid, applies_softmax, knows_a_loss
 from dltool.rules.spec.ranges import LOGARITHMS, RELUS, SIGMOIDS, SOFTMAXES, UNBOUNDED, Bounds, output_bounds
 from dltool.rules.spec.reach import least_chance, wanted_chance
 
@@ -71,7 +71,7 @@ class WrongOutputActivation(Rule):
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         objective, graph = measured[Objective], Graph(measured[Architecture])
-        if all(term.expects == "unknown" for term in objective.terms):
+        if not knows_a_loss(objective):
             return Skip(NO_LOSS)
         known = [(term, bounds) for term in objective.terms if (bounds := output_bounds(graph, term)) is not None]
         if not known:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
-from dltool.core.measured.design import Argument, LossExpects, LossTerm, Objective, Samples
+from dltool.core.measured.design import Architecture, Argument, LossExpects, LossTerm, Objective, Samples
 from dltool.specs.load import LoadedSpec
 from dltool.specs.misfit import KeyPath
 from dltool.specs.nodes import dotted
@@ -38,8 +39,8 @@ EXPECTS: dict[str, LossExpects] = {
 """By the loss's name, with its default arguments."""
 
 
-def objective_of(loaded: LoadedSpec, samples: Samples) -> Objective:
-    """The terms as written; none where the loss is chosen from the data at run time.
+def objective_of(loaded: LoadedSpec, samples: Samples, architecture: Architecture) -> Objective:
+    """The terms as written, or the one that training would take; none where the data that decide were not looked at.
 
     The task is the spec's own word for it; without one, targets that are words or renumbered are classes, and fractions
     are numbers, while whole numbers may be either.
@@ -50,6 +51,8 @@ def objective_of(loaded: LoadedSpec, samples: Samples) -> Objective:
         terms = tuple(_term(loaded, term.loss, ("loss", "terms", name)) for name, term in loss.terms.items())
     elif loss is not None:
         terms = (_term(loaded, loss, ("loss",)),)
+    elif samples.integer_targets is not None:
+        terms = (_default_term(samples, architecture),)
     data = loaded.spec.data
     task = data.task
     if task is None and (data.one_hot or data.classes is not None or samples.renumbered):
@@ -57,6 +60,17 @@ def objective_of(loaded: LoadedSpec, samples: Samples) -> Objective:
     elif task is None and samples.target_kind == "numbers" and samples.label_min is None:
         task = "regression"
     return Objective(terms=terms, task=task)
+
+
+def _default_term(samples: Samples, architecture: Architecture) -> LossTerm:
+    """As ``specs.build.loss.default_loss``: mse for numbers, cross_entropy for classes, of two on one output binary."""
+    if not samples.integer_targets:
+        return LossTerm(name="mse", expects="values", key="loss")
+    leaves = architecture.layers[architecture.outputs[0]].leaves
+    targets = math.prod(samples.target_shape or ())
+    single = leaves is not None and (not leaves or (leaves[0] == 1 and math.prod(leaves) == targets))
+    name = "bce_with_logits" if single and (samples.classes or 2) <= 2 else "cross_entropy"
+    return LossTerm(name=name, expects="logits", key="loss")
 
 
 def _term(loaded: LoadedSpec, loss: Loss | Target, key: KeyPath) -> LossTerm:

@@ -17,6 +17,7 @@ from dltool.specs.schema.layer_linear import Embedding
 from dltool.specs.schema.model import Layered
 from dltool.specs.shapes.incoming import Incoming, incoming_of
 from dltool.specs.shapes.row import Row
+from dltool.specs.shapes.sizes import NothingLeftError
 
 if TYPE_CHECKING:
     from dltool.specs.design.samples import Glances
@@ -28,7 +29,7 @@ def design_of(loaded: LoadedSpec, *, look_at_data: bool = True, known: Glances |
     Without ``look_at_data`` shapes follow from ``model.input`` alone. ``known`` keeps what was seen for the next.
 
     Raises:
-        SpecError: layers that do not take what arrives, and data that cannot be read: all mistakes at once.
+        SpecError: layers that do not take what arrives (windows too large aside), and data that cannot be read: all at once.
     """
     problems: list[Problem] = []
     samples, incoming = Samples(), _from_model(loaded.spec.model)
@@ -44,7 +45,8 @@ def design_of(loaded: LoadedSpec, *, look_at_data: bool = True, known: Glances |
     architecture = _architecture(loaded, incoming, problems)
     if problems:
         raise SpecError(*problems)
-    return Measurements([architecture, objective_of(loaded, samples), samples, plan_of(loaded, samples.train_samples)])
+    objective = objective_of(loaded, samples, architecture)
+    return Measurements([architecture, objective, samples, plan_of(loaded, samples.train_samples)])
 
 
 def _from_model(model: Layered | Target) -> Incoming | None:
@@ -67,7 +69,7 @@ def _architecture(loaded: LoadedSpec, incoming: Incoming | None, problems: list[
         own = DesignedLayer(kind=UNKNOWN_LAYER, module="", follows=(-1,), key="model")
         shape = None if incoming is None else incoming.shape
         return Architecture(layers=(own,), outputs=(0,), input_shape=shape, complete=False)
-    row = Row(loaded, own_code=lambda *_: None)
+    row = Row(loaded, own_code=lambda *_: None, told_elsewhere=(NothingLeftError,))  # SPC118 tells it
     layers, _ = row.model(model.layers, incoming)
     problems += row.problems
     return architecture_of(model, layers, incoming)

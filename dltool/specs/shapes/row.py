@@ -80,10 +80,11 @@ class Around:
 
 @dataclass(slots=True)
 class Row:
-    """Fits layers one after the other; ``problems`` gathers what does not fit."""
+    """Fits layers one after the other; ``problems`` gathers what does not fit, but for ``told_elsewhere``."""
 
     loaded: LoadedSpec
     own_code: OwnCode
+    told_elsewhere: tuple[type[MisfitError], ...] = ()
     problems: list[Problem] = field(default_factory=list)
 
     def model(self, layers: Sequence[AnyLayer], incoming: Incoming | None) -> tuple[tuple[RowLayer, ...], Incoming | None]:
@@ -173,6 +174,8 @@ class Row:
         return (*key, "residual") if isinstance(form, list) else (*key, "residual", "layers")
 
     def _note(self, key: KeyPath, misfit: MisfitError) -> None:
+        if isinstance(misfit, self.told_elsewhere):
+            return
         self.problems += placed(self.loaded, key, misfit).problems
 
 

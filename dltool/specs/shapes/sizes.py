@@ -83,9 +83,13 @@ def mixes_samples(kind: str, incoming: Incoming) -> MisfitError:
     )
 
 
-def nothing_left(kind: str, incoming: Incoming) -> MisfitError:
+class NothingLeftError(MisfitError):
     """The layer's window is larger than what it slides over."""
-    return MisfitError(
+
+
+def nothing_left(kind: str, incoming: Incoming) -> NothingLeftError:
+    """What to raise where a window does not fit in."""
+    return NothingLeftError(
         f"{kind} leaves nothing of what arrives, {shape_text(incoming.shape)}: its window does not fit in",
         value=shape_text(incoming.shape),
         expected="fewer or smaller windows and strides before it, padding, or a larger input",

@@ -168,6 +168,10 @@ FAULTY: dict[str, list[tuple[str, ...]]] = {
     ],
     "spatial-collapse": [
         (
+            row("max_pool2d: 4", "conv2d: {out_channels: 8, kernel_size: 5}", "relu", "flatten", "linear: 4"),
+            "maps classes-4",
+        ),
+        (
             row("max_pool2d: 16", "conv2d: {out_channels: 8, kernel_size: 3, padding: 1}", "relu", "flatten", "linear: 4"),
             "maps classes-4",
         ),
