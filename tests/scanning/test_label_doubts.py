@@ -12,8 +12,10 @@ from dltool.core.finding import Severity
 from dltool.core.measured.scan_classes import SuspectedLabels
 from dltool.scanning.doubt.confident import doubts
 from dltool.scanning.doubt.examine import Place, doubted
+from dltool.scanning.doubt.features import of_table
 from dltool.scanning.doubt.models import MODELS, folds, gaussians, held_out, neighbours
 from dltool.scanning.record import Entry, Flaw, ImageFacts, Inspection, Item, TableFacts
+from dltool.scanning.source import BytesSource
 
 DATA = Path(__file__).parents[2] / "sample_configs/data"
 
@@ -110,6 +112,20 @@ def test_rows_of_a_table_are_read_again(tmp_path):
     ]
     assert {3, 120} <= {suspect.row for suspect in section.suspects}
     assert len(section.suspects) <= 6
+
+
+@pytest.mark.parametrize(
+    ("before", "below", "separator"), [("", "", ","), ("# a note\n", "", ";"), ("My flowers\n\n", "cm;cm;cm;cm;kind\n", ";")]
+)
+def test_rows_have_the_numbers_that_a_scan_gives_them(before, below, separator):
+    with (DATA / "iris.csv").open(encoding="utf-8") as stream:
+        header, *rows = list(csv.reader(stream))
+    text = before + separator.join(header) + "\n" + below + "".join(separator.join(row) + "\n" for row in rows)
+    features, labels, numbers = of_table(BytesSource(text.encode(), "iris.csv"), "csv", header[-1])
+    assert numbers == list(range(150))
+    assert labels == [row[-1] for row in rows]
+    assert features.shape == (150, 4)
+    assert features[7].tolist() == [float(cell) for cell in rows[7][:-1]]
 
 
 def test_pictures_are_read_again_but_not_damaged_ones(tmp_path):

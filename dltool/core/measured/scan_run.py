@@ -12,9 +12,9 @@ LeftOutKind = Literal["hidden", "special", "label", "compressed"]
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOutFiles:
-    """Files that were counted and not looked into: hidden ones, pipes, sockets and devices, labels of a shard's samples,
-    compressed files and archives.
+    """Files that were counted and not looked into.
 
+    Hidden ones; pipes, sockets and devices; labels of a shard's samples; compressed files and archives.
     ``paths`` are the first few by name.
     """
 

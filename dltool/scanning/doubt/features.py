@@ -9,11 +9,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dltool.core.delimited import SNIFFED_LINES, names_again, preamble, sniff_delimiter
 from dltool.scanning.record import Inspection
 from dltool.scanning.settings import InspectSettings
 from dltool.scanning.sniff import promised
@@ -101,14 +103,20 @@ def _rows(source: Source, format_name: str) -> Iterator[Mapping[str, Any]]:
                 row = json.loads(line)
                 yield row if isinstance(row, dict) else {}
     else:
-        text = source.read().decode("utf-8-sig", "replace")
-        delimiter = "\t" if format_name == "tsv" else _delimiter(text)
-        yield from csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        yield from _delimited(source.read().decode("utf-8-sig", "replace"))
 
 
-def _delimiter(text: str) -> str:
-    head = text.partition("\n")[0]
-    return max(",;\t|", key=head.count)
+def _delimited(text: str) -> Iterator[Mapping[str, Any]]:
+    """Rows with the numbers that the scan gives them: without what stands before the header, or repeats it."""
+    stream = io.StringIO(text, newline="")
+    head = list(islice(stream, SNIFFED_LINES))
+    skipped = preamble(head).lines if text.strip() else 0
+    delimiter = sniff_delimiter([line for line in head[skipped:] if line.strip()] or [""])
+    again = names_again([row for row in csv.reader(head[skipped:], delimiter=delimiter) if row][1:])
+    stream.seek(0)
+    rows = csv.DictReader(islice(stream, skipped, None), delimiter=delimiter)
+    rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+    yield from islice(rows, again, None)
 
 
 def _label(value: object) -> str:
