@@ -12,7 +12,9 @@ import numpy as np
 
 from dltool.core.finding import Severity
 from dltool.scanning.delimited.faults import Faults
+from dltool.scanning.delimited.structure import NEWLINE
 from dltool.scanning.delimited.text import Text, TextBlock, valid_utf8
+from dltool.scanning.lines.fast import FastLines, Plain, kinds_of
 from dltool.scanning.lines.values import ABSENT, cells_of_values, is_list_of_numbers
 from dltool.scanning.tables.block import Block
 
@@ -25,7 +27,11 @@ USUAL = 0.5
 """A line without any of the fields that so many of the first lines have is of another kind."""
 MOST_FIELDS = 4096
 ROWS_TOLD = 20
+SMALLEST_FAST_BYTES = 1 << 19
+"""Blocks in which something is odd are searched for it by halves down to this size, and these line by line."""
 Object = dict[str, Any]
+Chunk = tuple[list[Object], list[int], list[int]]
+"""Objects, their rows and their lines."""
 
 
 class LineReader:
@@ -34,13 +40,16 @@ class LineReader:
     def __init__(self, text: Text, faults: Faults) -> None:
         self.rows = 0
         self._faults = faults
-        self._chunks = self._read(text)
-        self._first = next(self._chunks, ([], [], []))
+        self._fast: FastLines | None = None
+        self._pieces = self._read(text)
+        first = next(self._pieces, ([], [], []))
+        self._first: Chunk = ([], [], []) if isinstance(first, Block) else first
         names = Counter(name for found in self._first[0] for name in found)
         self.names = [name for name, count in names.items() if count >= RARE * len(self._first[0])][:MOST_FIELDS]
         self._usual = {name for name, count in names.items() if count >= USUAL * len(self._first[0])}
         self.has_lists = any(is_list_of_numbers(value) for found in self._first[0] for value in found.values()
                              if isinstance(value, list))  # fmt: skip
+        self._fast = FastLines(kinds_of(self._first[0], self.names))
         self._lacks: dict[str, list[int]] = {name: [] for name in self.names}
         self._lack_counts = dict.fromkeys(self.names, 0)
         self._lack_lines: dict[str, int] = {}
@@ -48,8 +57,11 @@ class LineReader:
     def blocks(self) -> Iterator[Block]:
         """Rows in order; lines that are no objects are rows that are left out."""
         yield from self._blocks_of(*self._first)
-        for chunk in self._chunks:
-            yield from self._blocks_of(*chunk)
+        for piece in self._pieces:
+            if isinstance(piece, Block):
+                yield piece
+            else:
+                yield from self._blocks_of(*piece)
         self._note_fields()
 
     def lacks(self, name: str) -> int:
@@ -100,22 +112,67 @@ class LineReader:
                                  rows=self._lacks[name], count=count, line=line, severity=Severity.WARNING,
                                  rule="format-mismatch")  # fmt: skip
 
-    def _read(self, text: Text) -> Iterator[tuple[list[Object], list[int], list[int]]]:
-        objects: list[Object] = []
-        rows: list[int] = []
-        lines: list[int] = []
-        for block in text.blocks():
-            for line, data, is_cut_off in _lines(block, valid_utf8(block, self._faults)):
-                found = self._parse(data, line, is_cut_off=is_cut_off)
-                if found is not None:
-                    objects.append(found)
-                    rows.append(self.rows)
-                    lines.append(line)
-                self.rows += 1
-                if len(objects) == BLOCK_LINES:
-                    yield objects, rows, lines
-                    objects, rows, lines = [], [], []
-        yield objects, rows, lines
+    def _read(self, text: Text) -> Iterator[Chunk | Block]:
+        """The first lines one by one; of the others, blocks where all is plain, else lines again."""
+        chunk: Chunk = ([], [], [])
+        for whole in text.blocks():
+            waiting = [TextBlock(valid_utf8(whole, self._faults), whole.first_line, whole.is_last)]
+            while waiting:
+                block = waiting.pop()
+                if self._fast is None and (end := _end_of_line(block.data, BLOCK_LINES)):
+                    waiting.append(_after(block, end))
+                    block = _before(block, end)
+                elif self._fast is not None and (plain := self._plain(block)) is not None:
+                    if chunk[0]:
+                        yield chunk
+                        chunk = ([], [], [])
+                    yield plain
+                    continue
+                elif self._fast is not None and (middle := _middle(block.data)):
+                    waiting += [_after(block, middle), _before(block, middle)]
+                    continue
+                for line, data, is_cut_off in _lines(block, block.data):
+                    self._add(chunk, data, line, is_cut_off=is_cut_off)
+                    if len(chunk[0]) == BLOCK_LINES:
+                        yield chunk
+                        chunk = ([], [], [])
+                if self._fast is not None:
+                    self._fast.learn(chunk[0])
+        yield chunk
+
+    def _add(self, chunk: Chunk, data: bytes, line: int, *, is_cut_off: bool) -> None:
+        found = self._parse(data, line, is_cut_off=is_cut_off)
+        if found is not None:
+            objects, rows, lines = chunk
+            objects.append(found)
+            rows.append(self.rows)
+            lines.append(line)
+        self.rows += 1
+
+    def _plain(self, text: TextBlock) -> Block | None:
+        """A block of lines in which all is as in the first ones."""
+        data = text.data.rstrip(b"\r\n") if text.is_last else text.data
+        plain = self._fast.read(data) if self._fast is not None and data else None
+        if plain is None or self._has_other_kind(plain):
+            return None
+        for name, at in plain.lacks.items():
+            self._lack_counts[name] += len(at)
+            self._lack_lines.setdefault(name, text.first_line + int(at[0]))
+            self._lacks[name] += (at[: ROWS_TOLD - len(self._lacks[name])] + self.rows).tolist()
+        first, first_line = self.rows, text.first_line
+        self.rows += plain.rows
+        return Block(
+            first_row=first, count=plain.rows, columns=plain.columns, line_of=lambda position: first_line + position
+        )
+
+    def _has_other_kind(self, plain: Plain) -> bool:
+        """Whether some line has none of the usual fields."""
+        if not self._usual or not self._usual <= plain.lacks.keys():
+            return False
+        lacking = np.zeros(plain.rows, np.int64)
+        for name in self._usual:
+            lacking[plain.lacks[name]] += 1
+        return int(lacking.max()) == len(self._usual)
 
     def _parse(self, data: bytes, line: int, *, is_cut_off: bool) -> Object | None:
         try:
@@ -145,3 +202,22 @@ def _lines(block: TextBlock, data: bytes) -> Iterator[tuple[int, bytes, bool]]:
     for at, piece in enumerate(pieces):
         if stripped := piece.strip():
             yield block.first_line + at, stripped, block.is_last and at == len(pieces) - 1
+
+
+def _end_of_line(data: bytes, number: int) -> int:
+    """Where a line ends, counted from 1; 0 where there is no other after it."""
+    newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
+    return int(newlines[number - 1]) + 1 if len(newlines) >= number and newlines[number - 1] + 1 < len(data) else 0
+
+
+def _middle(data: bytes) -> int:
+    """Where the line in the middle begins; 0 where there is too little to be halved."""
+    return cut_at_line(data[: len(data) // 2]) if len(data) > SMALLEST_FAST_BYTES else 0
+
+
+def _before(block: TextBlock, end: int) -> TextBlock:
+    return TextBlock(block.data[:end], block.first_line, is_last=False)
+
+
+def _after(block: TextBlock, end: int) -> TextBlock:
+    return TextBlock(block.data[end:], block.first_line + block.data.count(b"\n", 0, end), block.is_last)

@@ -138,7 +138,8 @@ class _Compact:
         elif kind == _DOUBLE:
             self._at += 8
         elif kind == _BINARY:
-            self._at += self._varint()
+            length = self._varint()  # moves on as well
+            self._at += length
         elif kind in {_LIST, _SET}:
             head = self._byte()
             count = head >> 4

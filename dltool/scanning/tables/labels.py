@@ -37,7 +37,7 @@ class Labels:
     def add(self, cells: Cells, block: Block) -> None:
         """The target's cells of a block."""
         if cells.numbers is not None:
-            values = cells.numbers if cells.absent is None else cells.numbers[~cells.absent]
+            values = cells.numbers if cells.absent is None or cells.owners is not None else cells.numbers[~cells.absent]
             different, counts = np.unique(values, return_counts=True)
             bits = number_bits(different.astype(np.uint8) if different.dtype == np.bool_ else different)
             found = different[: MOST_LABELS + 1].tolist()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltool.scanning.digest import digest_of
+from dltool.scanning.digest import digest_of, xxhash
 from dltool.scanning.record import RowGroup
 from dltool.scanning.tables.block import ABSENT, Cells
 
@@ -30,7 +30,10 @@ _LAST = np.uint64(0x9E37_79B9_7F4A_7C15)
 
 def word_hash(word: str) -> int:
     """64 bits, the same in every process."""
-    return int(digest_of(word.encode("utf-8", "surrogatepass")).partition(":")[2][:16], 16)
+    data = word.encode("utf-8", "surrogatepass")
+    if xxhash is not None:
+        return int(xxhash.xxh3_128_intdigest(data)) >> 64
+    return int(digest_of(data).partition(":")[2][:16], 16)
 
 
 def column_key(name: str, repeat: int) -> np.uint64:
@@ -66,8 +69,8 @@ def add_cells(sums: NDArray[np.uint64], cells: Cells, words: NDArray[np.uint64],
 
 
 def cell_bits(cells: Cells, words: NDArray[np.uint64], part: slice, count: int) -> NDArray[np.uint64]:
-    """64 bits for each row of a part of a column."""
-    if cells.numbers is None:
+    """64 bits for each row of a part of a column; lists are as nothing."""
+    if cells.numbers is None or cells.owners is not None:
         bits = np.full(count, NOTHING)
     else:
         bits = number_bits(cells.numbers[part])

@@ -189,6 +189,8 @@ class Table:
         return sums
 
     def _hashes(self, cells: Cells) -> NDArray[np.uint64]:
+        if len(cells.words) > MANY_WORDS:
+            return np.array([word_hash(word) for word in cells.words], np.uint64)
         known = self._known
         if len(known) > MOST_KNOWN:
             known.clear()
@@ -212,6 +214,8 @@ class Table:
 
 MOST_KNOWN = 1 << 16
 """Words whose hashes are remembered."""
+MANY_WORDS = 1 << 12
+"""So many in one block are texts rather than classes: it is not likely that they come again."""
 
 
 def threads() -> int:
