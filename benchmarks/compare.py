@@ -141,7 +141,7 @@ def told(report: Report, least: Severity) -> list[str]:
 
 
 def false_alarms(folder: Path, samples: list[str], seeds: list[int]) -> tuple[int, int, int]:
-    """A row for each sample: pairs, those with an alarm, the changes nearest to their limits. Sums: pairs, errors, alarms."""
+    """A row for each sample: pairs, those with an alarm, changes nearest to their limits. Sums: pairs, errors, alarms."""
     print("Runs that differ in their seed alone, every pair both ways: what is found is a false alarm\n")
     print(f"{'sample':22} {'pairs':>5} {'errors':>7} {'warnings':>9}   largest change over its noise, by group")
     totals = [0, 0, 0]
