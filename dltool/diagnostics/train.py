@@ -16,8 +16,10 @@ from dltool.core.report import Report
 from dltool.diagnostics.aftermath import examine
 from dltool.diagnostics.judgement import Judgement, judge_run
 from dltool.diagnostics.kept_spec import write_spec
+from dltool.diagnostics.lint.in_training import designed, with_corrections
+from dltool.diagnostics.lint.of_code import design_of_experiment
 from dltool.diagnostics.machine import machine_of
-from dltool.diagnostics.task import describe_task
+from dltool.diagnostics.task import MOST_TARGETS, describe_task
 from dltool.specs.target import open_target
 from dltool.training.experiment import Experiment
 from dltool.training.loop import fit
@@ -68,7 +70,7 @@ def run(target: str, options: TrainOptions) -> Report:
         allow_import=options.allow_import,
     )
     judgement = Judgement("train", experiment, select=options.select, ignore=options.ignore, started_s=started_s)
-    known = _known_before(experiment)
+    known = [*_known_before(experiment), *designed(target, options.overrides)]
     spoilt = judge_run(judgement, Measurements(known), reason_not_run="training was not started: mend the data first")
     folder = (RunFolder.reopen if options.resume else RunFolder.create)(experiment.name, options.run_dir)
     if not options.resume:
@@ -90,6 +92,7 @@ def run(target: str, options: TrainOptions) -> Report:
         seen = recorder.sections()
         asked = examine(experiment, outcome, recorder.initial_loss)
         report = judge_run(judgement, Measurements([*known, *_told_by(outcome), _speed(experiment, outcome), *seen, *asked]))
+    report = with_corrections(report, options.overrides)
     folder.write_report(dumps(report.to_dict(), indent=2) + "\n")
     return report
 
@@ -97,6 +100,8 @@ def run(target: str, options: TrainOptions) -> Report:
 def _known_before(experiment: Experiment) -> list[Section]:
     facts = experiment.facts
     task = describe_task(experiment)
+    if experiment.spec is None:  # code: what a spec would say is seen from a pass of a few samples
+        return [task, *design_of_experiment(experiment, rows=MOST_TARGETS)]
     return [task] if facts is None else [task, facts]
 
 

@@ -14,6 +14,7 @@ from dltool.core.report import Report
 from dltool.core.suppression import Suppression
 from dltool.reporters.place import Ground, file_of, line_of
 from dltool.reporters.prose import causes_of, reasons
+from dltool.reporters.sarif_fixes import fixes
 from dltool.reporters.sarif_rules import LEVELS, descriptors
 from dltool.reporters.set_aside import stale_told
 from dltool.reporters.visible import visible, well_formed
@@ -105,7 +106,9 @@ class SarifReporter:
             "properties": _properties(finding),
         }
         location = self._location(finding, report)
-        return result | ({"locations": [location]} if location else {})
+        file = finding.where.file
+        mended = {} if file is None else fixes(finding, self._physical(file, None)["artifactLocation"])
+        return result | ({"locations": [location]} if location else {}) | mended
 
     def _location(self, finding: Finding, report: Report) -> dict[str, Any]:
         file, line = file_of(finding, report), line_of(finding)

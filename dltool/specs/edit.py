@@ -110,7 +110,7 @@ def _attempts(text: _Text, change: Change, wanted: Any) -> Iterator[str | None]:
             yield text.put(path, value)
     for end in range(len(path) - 1, 1, -1):
         around = _at(wanted, path[:end])
-        yield None if around is None else text.put(path[:end], _flow(around))
+        yield None if around is None else text.rewritten(path[:end], _flow(around))
 
 
 def _meaning(shown: str, text: str, change: Change) -> Any:
@@ -170,10 +170,16 @@ class _Text:
         if not rest:
             return self._replaced(node, value)
         if isinstance(node, yaml.ScalarNode) and node.value == rest[0]:  # ``loss: cross_entropy``
-            return self._replaced(node, f"{{{_inline(rest, value)}}}")
+            entry = _inline(rest, value)
+            return self._replaced(node, entry if self._is_listed(node) else f"{{{entry}}}")
         if isinstance(node, yaml.MappingNode) and node.value:
             return self._entry(node, _inline(rest, value))
         return None
+
+    def rewritten(self, path: KeyPath, value: str) -> str | None:
+        """With ``value`` in place of what is there already."""
+        node, rest = self._deepest(path)
+        return None if rest else self._replaced(node, value)
 
     def deleted(self, path: KeyPath) -> str | None:
         """Without the entry at ``path``."""
@@ -224,6 +230,11 @@ class _Text:
         end = _end(node)
         space = " " if start == end and not self.text[start - 1].isspace() else ""
         return f"{self.text[:start]}{space}{value}{self.text[end:]}"
+
+    def _is_listed(self, node: yaml.Node) -> bool:
+        """Whether it stands alone behind a dash, where a mapping needs no braces."""
+        start: int = node.start_mark.index
+        return re.fullmatch(r"\s*- +", self.text[self._line_start(start) : start]) is not None
 
     def _entry(self, node: yaml.MappingNode, entry: str) -> str:
         """As the last entry of its mapping."""
