@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -35,13 +36,26 @@ def design_of_experiment(experiment: Experiment, *, rows: int = MOST_ROWS) -> tu
         experiment: the factory's model, loss, data and optimizer, ready to train.
         rows: samples whose targets are read at the most.
     """
-    design = _traced(experiment)
-    samples = samples_of_code(experiment, rows, None if design is None else _as_the_loss_sees(design))
+    with _order_kept(experiment):
+        design = _traced(experiment)
+        samples = samples_of_code(experiment, rows, None if design is None else _as_the_loss_sees(design))
     plan = plan_of_code(experiment, samples)
     if design is None:
         return samples, plan
     objective = Objective(terms=design.terms, task=_task(samples, _as_the_loss_sees(design)))
     return design.architecture, objective, samples, plan
+
+
+@contextmanager
+def _order_kept(experiment: Experiment) -> Iterator[None]:
+    """Loaders that draw their order from generators of their own go on as if nobody had read them."""
+    generators = getattr(experiment.train, "generators", ())
+    states = [generator.get_state() for generator in generators]
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
 
 
 def _traced(experiment: Experiment) -> Design | None:
