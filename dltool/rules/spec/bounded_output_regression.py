@@ -10,9 +10,9 @@ from dltool.core.measured.design import Architecture, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.change import drop
-from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
+from dltool.rules.spec.graph import NO_END, NO_LOSS, RECURRENT, Graph, called, place_of
 from dltool.rules.spec.losses import VALUE_LOSSES, knows_a_loss, terms_named
-from dltool.rules.spec.ranges import FIXED, RELUS, output_bounds
+from dltool.rules.spec.ranges import RELUS, Bounds, output_bounds
 from dltool.rules.spec.unreachable import has_spread, unreachable
 
 NO_RANGE = "the range of the targets is not known, or not finite"
@@ -86,14 +86,16 @@ class BoundedOutputRegression(Rule):
                     "target_std": None if samples is None else samples.target_std,
                     "farthest_target": far.target,
                     "excess_std": far.excess_std,
-                    **(drop(bounds.layer.key) if bounds.layer.kind in FIXED else {}),
+                    **({} if bounds.layer.kind in RECURRENT else drop(bounds.layer.key)),
                 },
                 limit={"excess": self.limits["excess"]},
-                advice=(
-                    f"drop the last {bounds.layer.kind}, or add a linear layer behind it",
-                    "scale the targets into its range",
-                ),
+                advice=(_advice(bounds), "scale the targets into its range"),
             )
             for term, bounds in known
             if (far := unreachable(bounds, samples)) is not None and far.excess_std > self.limits["excess"]
         ]
+
+
+def _advice(bounds: Bounds) -> str:
+    kind = bounds.layer.kind
+    return "add a linear layer behind it" if kind in RECURRENT else f"drop the last {kind}"

@@ -11,6 +11,7 @@ from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.spec.graph import NO_LOSS, Graph, place_of_term
 from dltool.rules.spec.losses import ELEMENTWISE, as_given, knows_a_loss, terms_named, without_last_one
+from dltool.rules.spec.output_sizes import cure
 from dltool.rules.spec.shapes import broadcasts
 
 
@@ -60,16 +61,23 @@ class BroadcastLoss(Rule):
                 f"which torch makes equal by repeating them",
                 where=place_of_term(term),
                 cause="a dimension of size 1 on one side alone",
-                evidence={"output_shape": output, "target_shape": target},
-                advice=(
-                    "squeeze the output or unsqueeze the target"
-                    if without_last_one(output) == without_last_one(target)
-                    else f"end in {target[-1] if target else 1} outputs",
-                ),
+                evidence={
+                    "output_shape": output,
+                    "target_shape": target,
+                    **cure(term, graph.end(term), _advice(output, target)),
+                },
+                advice=(_advice(output, target),),
             )
             for term, output, target in known
             if broadcasts(output, target) and (term.key is None or without_last_one(output) != without_last_one(target))
         ]
+
+
+def _advice(output: tuple[int, ...], target: tuple[int, ...]) -> str:
+    if without_last_one(output) == without_last_one(target):
+        return "squeeze the output or unsqueeze the target"
+    count = target[-1] if target else 1
+    return f"end in {count} {'output' if count == 1 else 'outputs'}"
 
 
 def _batch(shape: tuple[int, ...]) -> str:

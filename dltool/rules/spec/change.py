@@ -23,9 +23,10 @@ def drop(key: str | None) -> Evidence:
     return {} if key is None else {"change": [{"key": key, "delete": True}]}
 
 
-def insert(key: str | None, layer: str) -> Evidence:
-    """Put a layer in front of the one at ``key``."""
-    return {} if key is None else {"change": [{"key": key, "before": layer}]}
+def insert(keys: Sequence[str | None], layer: str) -> Evidence:
+    """Put a layer in front of the one at each of ``keys``."""
+    known = [key for key in keys if key is not None]
+    return {"change": [{"key": key, "before": layer} for key in known]} if known else {}
 
 
 def put_all(keys: Sequence[str | None], value: object) -> Evidence:

@@ -9,7 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
-from dltool.rules.spec.change import below, put
+from dltool.rules.spec.change import below, drop, put
 from dltool.rules.spec.graph import (
     ATTENTION,
     DROPOUTS,
@@ -98,8 +98,9 @@ class ExcessiveDropout(Rule):
             yield self._told(layer, f"{dropped:.0%} of what arrives is dropped", dropped, dict(self.limits))
 
     def _told(self, layer: DesignedLayer, message: str, dropped: float, limit: dict[str, float]) -> Finding:
-        lower = 0.5 if "share" in limit else 0.0
-        change = put(below(layer.key, layer.kind, OWN.get(layer.kind, "p")), lower)
+        alone = layer.kind in OWN or _rate(layer) > self.limits["share"]
+        lower = put(below(layer.key, layer.kind, OWN.get(layer.kind, "p")), 0.5)
+        change = lower if "share" in limit and alone else drop(layer.key)
         return self.finding(
             f"{called(layer)}: {message}",
             where=place_of(layer),

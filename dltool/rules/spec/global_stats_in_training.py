@@ -9,7 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer, Plan
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
-from dltool.rules.spec.change import Evidence, below, put_all
+from dltool.rules.spec.change import Evidence, below, drop, put_all
 from dltool.rules.spec.graph import NO_LAYERS, Graph, called, number, place_of
 
 Reason = tuple[str, str, Severity]
@@ -110,5 +110,5 @@ class GlobalStatsInTraining(Rule):
 
 def _change(layers: list[DesignedLayer], reason: Reason) -> Evidence:
     if not reason[1].startswith("momentum"):
-        return {}
+        return drop(below(layers[0].key, layers[0].kind, "frozen")) if len(layers) == 1 else {}
     return put_all([below(layer.key, layer.kind, "momentum") for layer in layers], 0.1)

@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import put
 from dltool.rules.spec.graph import NO_LOSS, Graph, place_of_term
 from dltool.rules.spec.losses import INDEX_LOSSES, VALUE_LOSSES, YES_NO_LOSSES
 from dltool.rules.spec.ranges import SIGMOIDS, SOFTMAXES
@@ -80,6 +81,7 @@ class LossTaskMismatch(Rule):
                         "target_kind": samples.target_kind,
                         "classes": samples.classes,
                         "target_min": samples.target_min,
+                        **(put(term.key, reason[1]) if reason[1] in {"cross_entropy", "mse"} else {}),
                     },
                     advice=(reason[1],),
                 )
@@ -104,7 +106,7 @@ def _against_targets(term: LossTerm, samples: Samples) -> Reason | None:
     if term.name == "poisson_nll" and low is not None and low < 0.0:
         return (
             f"poisson_nll is for counts, but targets go down to {low:.3g}",
-            "mse; or leave counts as they are",
+            "mse",
             Severity.ERROR,
         )
     return None

@@ -53,8 +53,6 @@ class MissingNonlinearity(Rule):
     severity = Severity.WARNING
     needs = (Architecture,)
     explains: ClassVar[tuple[str, ...]] = (
-        "vanishing-gradient",
-        "exploding-gradient",
         "underfitting",
         "not-converged",
         "plateau",
@@ -85,7 +83,7 @@ class MissingNonlinearity(Rule):
                     "pairs": len(pairs),
                     "before": [one.key or one.module for one, _ in pairs],
                     "after": [other.key or other.module for _, other in pairs],
-                    **insert(after.key, "relu"),
+                    **insert([other.key for _, other in pairs], "relu"),
                 },
                 advice=(f"an activation (relu, gelu) before {called(after)}", "or only one of the two layers"),
             )

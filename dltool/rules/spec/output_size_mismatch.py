@@ -6,16 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
-from dltool.core.measured.design import Architecture, DesignedLayer, LossTerm, Objective, Samples
+from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.spec.change import Evidence, below, put
-from dltool.rules.spec.graph import CONVS, Graph, place_of, place_of_term
+from dltool.rules.spec.graph import Graph, place_of, place_of_term
 from dltool.rules.spec.losses import as_given
-from dltool.rules.spec.output_sizes import size_reason
-
-SIZES = {"linear": "out_features", "drop_connect": "out_features", **dict.fromkeys(CONVS, "out_channels")}
-"""The argument that sets how many outputs there are."""
+from dltool.rules.spec.output_sizes import cure, size_reason
 
 
 class OutputSizeMismatch(Rule):
@@ -74,15 +70,7 @@ class OutputSizeMismatch(Rule):
                         "classes": samples.classes,
                         "label_max": samples.label_max,
                         "loss": term.name,
-                        **_change(end, reason[1]),
+                        **cure(term, end, reason[1]),
                     },
                     advice=(reason[1],),
                 )
-
-
-def _change(end: DesignedLayer | None, advice: str) -> Evidence:
-    """The size of the last layer, where it sets that of the output."""
-    words = advice.split()
-    if end is None or end.kind not in SIZES or words[:2] != ["end", "in"]:
-        return {}
-    return put(below(end.key, end.kind, SIZES[end.kind]), int(words[2].replace(",", "")))

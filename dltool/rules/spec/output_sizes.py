@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dltool.core.finding import Severity
-from dltool.core.measured.design import LossTerm, Samples
+from dltool.core.measured.design import DesignedLayer, LossTerm, Samples
+from dltool.rules.spec.change import Evidence, below, insert, put
+from dltool.rules.spec.graph import CONVS
 from dltool.rules.spec.losses import ELEMENTWISE, INDEX_LOSSES, class_dim, classes_of, without_last_one
 from dltool.rules.spec.shapes import broadcasts
 
@@ -11,6 +13,8 @@ Reason = tuple[str, str, Severity]
 """What is wrong, what to do, and how grave it is."""
 PARTS = {"gaussian_nll": 2, "margin_ranking": 2}
 """How many numbers of the output the loss takes for one of the target."""
+SIZES = {"linear": "out_features", "drop_connect": "out_features", **dict.fromkeys(CONVS, "out_channels")}
+"""The argument that sets how many outputs a layer has."""
 
 
 def size_reason(term: LossTerm, leaves: tuple[int, ...], samples: Samples) -> Reason | None:
@@ -88,3 +92,17 @@ def _weights(term: LossTerm, leaves: tuple[int, ...], samples: Samples) -> Reaso
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def cure(term: LossTerm, end: DesignedLayer | None, advice: str) -> Evidence:
+    """The change that an advice comes to: another size of the last layer, flatten before it, or another loss."""
+    words = advice.split()
+    if words[0] == "bce_with_logits" and term.name == "cross_entropy" and not term.class_weights:
+        return put(term.key, "bce_with_logits")
+    if end is None or end.kind not in SIZES:
+        return {}
+    if words[:2] == ["add", "flatten"]:
+        return insert([end.key], "flatten")
+    return (
+        put(below(end.key, end.kind, SIZES[end.kind]), int(words[2].replace(",", ""))) if words[:2] == ["end", "in"] else {}
+    )

@@ -28,11 +28,11 @@ FIXED: dict[str, tuple[float, float]] = {
     "selu": (-1.7581, math.inf),
     "gelu": (-0.17, math.inf),
     "silu": (-0.2785, math.inf),
-    "mish": (-0.3088, math.inf),
+    "mish": (-0.3089, math.inf),
     "hardswish": (-0.375, math.inf),
     "gru": (-1.0, 1.0),
 }
-"""Of functions without arguments; the smallest value of gelu, silu, mish and hardswish to four digits."""
+"""Of functions without arguments; the smallest value of gelu, silu, mish and hardswish rounded down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dltool.core.measured.design import Architecture, LossTerm, Objective, Sampl
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.bounded_output_regression import NO_RANGE
-from dltool.rules.spec.change import drop
+from dltool.rules.spec.change import Evidence, drop, put
 from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
 from dltool.rules.spec.losses import VALUE_LOSSES, knows_a_loss
 from dltool.rules.spec.ranges import RELUS, Bounds, output_bounds
@@ -23,6 +23,8 @@ WHY: dict[str, str] = {
     "log-rates": "as a logarithm, it allows no rate below 1",
     "signs": "the output cannot be negative",
 }
+
+INSTEAD: dict[str, str] = {"bce": "sigmoid", "cross_entropy": "softmax", "log-probabilities": "log_softmax"}
 
 
 class ReluOutput(Rule):
@@ -91,10 +93,10 @@ class ReluOutput(Rule):
                     "final_activation": bounds.layer.kind,
                     "loss": term.name,
                     "loss_key": term.key,
-                    **drop(bounds.layer.key),
+                    **_change(term, bounds.layer.key),
                 },
                 limit=dict(self.limits) if term.name in VALUE_LOSSES else {"loss_expects": term.expects},
-                advice=(f"drop the last {bounds.layer.kind}",),
+                advice=(f"{INSTEAD.get(_taken_for(term), 'nothing')} in the place of the last {bounds.layer.kind}",),
             )
             for term, bounds, reason in reasons
             if reason not in {None, NO_RANGE}
@@ -119,3 +121,13 @@ class ReluOutput(Rule):
         if far is None or far.excess_std <= self.limits["excess"]:
             return None
         return f"targets go {far.side} {far.bound:g}, to {far.target:.3g}"
+
+
+def _taken_for(term: LossTerm) -> str:
+    """What decides which activation belongs there."""
+    return term.name if term.expects == "probabilities" else term.expects
+
+
+def _change(term: LossTerm, key: str | None) -> Evidence:
+    right = INSTEAD.get(_taken_for(term))
+    return drop(key) if right is None else put(key, right)

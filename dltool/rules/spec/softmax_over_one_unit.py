@@ -10,7 +10,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer, Objective
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.spec.change import put
+from dltool.rules.spec.change import drop, put
 from dltool.rules.spec.graph import DROPOUTS, INPUT, NO_LAYERS, Graph, called, place_of
 from dltool.rules.spec.softmax_dim import OVER_A_DIM, is_unit_dim, softmax_dim, softmax_size
 
@@ -60,6 +60,7 @@ class SoftmaxOverOneUnit(Rule):
         return found or (Skip(f"what {called(unknown[0])} sums over is not known") if unknown else ())
 
     def _told(self, layer: DesignedLayer, losses: set[str]) -> Finding:
+        change = {"bce": put(layer.key, "sigmoid"), "bce_with_logits": drop(layer.key)}.get("".join(losses), {})
         always = "0" if layer.kind == "log_softmax" else "1"
         return self.finding(
             f"{called(layer)} sums over a single unit: its output is always {always}",
@@ -68,7 +69,7 @@ class SoftmaxOverOneUnit(Rule):
             evidence={
                 "arrives": layer.arrives,
                 "dim": layer.arguments.get("dim", 1),
-                **(put(layer.key, "sigmoid") if losses == {"bce"} else {}),
+                **change,
             },
             limit={"units": 2},
             advice=("sigmoid for one yes-or-no output (with bce; or none, with bce_with_logits)", "one unit for each class"),

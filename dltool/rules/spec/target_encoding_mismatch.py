@@ -9,6 +9,7 @@ from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
 from dltool.core.measurements import DataFacts, Measurements
 from dltool.rules.base import Rule, Skip
+from dltool.rules.spec.change import Evidence, put
 from dltool.rules.spec.graph import NO_LOSS, Graph, place_of_term
 from dltool.rules.spec.losses import INDEX_LOSSES, SIGN_LOSSES, YES_NO_LOSSES, class_dim, ignored_label
 
@@ -81,6 +82,7 @@ class TargetEncodingMismatch(Rule):
                         "target_min": samples.target_min,
                         "target_max": samples.target_max,
                         "source_key": samples.source_key,
+                        **_change(term, reason[2]),
                     },
                     limit={"targets": reason[1]},
                     advice=(reason[2],),
@@ -119,7 +121,7 @@ def _form(term: LossTerm, samples: Samples) -> Reason | None:
     kind = samples.target_kind
     low, high = _range(samples)
     if term.name in INDEX_LOSSES - {"cross_entropy"} and kind in {"one-hot", "probabilities"}:
-        return f"the targets are {kind} rows", "the number of the class", "leave out one_hot, or cross_entropy as the loss"
+        return f"the targets are {kind} rows", "the number of the class", "cross_entropy as the loss, or leave out one_hot"
     if term.name == "cross_entropy" and kind in {"one-hot", "multi-hot"} and samples.integer_targets:
         return "the one-hot targets are whole numbers", "class numbers, or rows of floats", "give class numbers"
     several = kind == "class-index" and (samples.classes or 0) > 2
@@ -132,7 +134,7 @@ def _form(term: LossTerm, samples: Samples) -> Reason | None:
     ):
         return f"targets go from {low:g} to {high:g}", "0 to 1", "(y + 1) / 2 for signs; subtract 1 from labels 1 and 2"
     if term.name in SIGN_LOSSES and low == 0.0 and high == 1.0 and kind in WHOLE | {"numbers", "counts"}:
-        return "the targets are 0 and 1", "1 and -1", "2 · y - 1; or bce_with_logits, which takes 0 and 1"
+        return "the targets are 0 and 1", "1 and -1", "bce_with_logits as the loss, which takes 0 and 1; or 2 · y - 1"
     if term.name == "kl_div":
         logarithms = term.arguments.get("log_target") is True
         if logarithms and high is not None and high > 0.0:
@@ -148,3 +150,9 @@ def _range(samples: Samples) -> tuple[float | None, float | None]:
     if samples.renumbered:
         return None, None
     return samples.label_min, samples.label_max
+
+
+def _change(term: LossTerm, advice: str) -> Evidence:
+    """The loss that reads the targets as they are."""
+    loss, _, rest = advice.partition(" ")
+    return put(term.key, loss) if rest.startswith("as the loss") and term.name != "hinge_embedding" else {}

@@ -10,7 +10,7 @@ from dltool.core.measured.design import Architecture, LossTerm, Objective, Sampl
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.change import Evidence, drop, put
-from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
+from dltool.rules.spec.graph import NO_END, NO_LOSS, RECURRENT, Graph, called, place_of
 from dltool.rules.spec.losses import applies_sigmoid, applies_softmax, knows_a_loss
 from dltool.rules.spec.ranges import LOGARITHMS, RELUS, SIGMOIDS, SOFTMAXES, UNBOUNDED, Bounds, output_bounds
 from dltool.rules.spec.reach import least_chance, wanted_chance
@@ -84,7 +84,7 @@ class WrongOutputActivation(Rule):
                 continue
             reason = self._logits(term, bounds, samples, graph.leaves(term)) or _other(term, bounds, samples)
             if reason is not None:
-                change = _change(bounds.layer.key, reason[1])
+                change = {} if bounds.layer.kind in RECURRENT else _change(bounds.layer.key, reason[1])
                 yield self.finding(
                     f"{called(bounds.layer)} does not go with {term.name}: {reason[0]}",
                     where=place_of(bounds.layer),
@@ -106,7 +106,8 @@ class WrongOutputActivation(Rule):
         if chance is None or chance >= min(self.limits["chance"], wanted_chance(term, samples)):
             return None
         grave = Severity.ERROR if not chance > self.limits["even"] else Severity.WARNING
-        return f"no right answer can get a probability above {chance:.2f}", f"drop the last {kind}", grave
+        advice = "add a linear layer behind it" if kind in RECURRENT else f"drop the last {kind}"
+        return f"no right answer can get a probability above {chance:.2f}", advice, grave
 
 
 def _other(term: LossTerm, bounds: Bounds, samples: Samples | None) -> Reason | None:

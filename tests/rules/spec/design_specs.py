@@ -21,6 +21,7 @@ INPUTS = {
     "vectors": (20,), "pictures": (3, 32, 32), "grey": (28, 28), "maps": (8, 16, 16), "series": (24, 6), "signal": (1, 64),
 }  # fmt: skip
 SHARED = TemporaryDirectory()
+PATH = str(Path(SHARED.name) / "spec.yaml")
 
 
 def _targets(name: str, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -81,12 +82,16 @@ def text_of(model: str, data: str = "vectors classes-3", rest: str = "loss: cros
     return f"version: 1\ndata:\n{source}{extra}model:\n{body}\n{rest}\n"
 
 
+def judged_text(text: str) -> Measurements:
+    """The sections of a spec's text."""
+    return design_of(load_text(text, PATH))
+
+
 def designed(
     model: str, data: str = "vectors classes-3", rest: str = "loss: cross_entropy", rows: int = ROWS
 ) -> Measurements:
     """The sections of a spec."""
-    text = text_of(model, data, rest, rows)
-    return design_of(load_text(text, str(Path(SHARED.name) / "spec.yaml")))
+    return judged_text(text_of(model, data, rest, rows))
 
 
 def asked(measured: Measurements, **limits: float) -> tuple[list[Finding], dict[str, Check]]:

@@ -1,12 +1,13 @@
 """Every rule on designs: specs that must name it, and look-alikes that must not."""
 
 import pytest
-from design_specs import asked, designed, told
+from design_specs import PATH, asked, designed, judged_text, text_of, told
 from faulty_designs import FAULTY
 from look_alike_designs import LOOK_ALIKES
 
 from dltool.core.finding import Severity
 from dltool.rules.catalogue import RULES
+from dltool.specs.edit import changes_of, corrected
 
 
 def _rows(table):
@@ -29,6 +30,21 @@ def test_a_faulty_spec_names_the_rule(name, spec):
         assert finding.advice
     others = {f.name for f in findings if f.severity is Severity.ERROR} - {name}
     assert len(others) <= 1, others  # one mistake is not told as three
+
+
+@pytest.mark.parametrize(("name", "spec"), [(p.values[0], p.values[1:]) for p in _rows(FAULTY)])
+def test_the_change_that_a_finding_names_cures_it(name, spec):
+    text = text_of(*spec)
+    before, _ = asked(judged_text(text))
+    changes = [f.evidence["change"] for f in before if f.name == name and "change" in f.evidence]
+    for change in changes:
+        new = corrected(PATH, text, changes_of(change))
+        if new is None:  # an alias that the spec wrote
+            assert "poisson" in text
+            continue
+        after, _ = asked(judged_text(new))
+        assert name not in {f.name for f in after}
+        assert {f.name for f in after if f.severity is not Severity.INFO} <= {f.name for f in before}
 
 
 @pytest.mark.parametrize(("name", "spec"), [(p.values[0], p.values[1:]) for p in _rows(LOOK_ALIKES)])
