@@ -8,7 +8,7 @@ from dataclasses import replace
 from dltool.core.errors import UserError
 from dltool.core.measurements import Section
 from dltool.core.report import Report
-from dltool.diagnostics.lint.correction import with_lines
+from dltool.diagnostics.lint.correction import SpecText
 from dltool.diagnostics.lint.targets import SUFFIXES
 from dltool.specs.design.of_spec import design_of
 from dltool.specs.load import load
@@ -38,5 +38,6 @@ def with_corrections(report: Report, overrides: Sequence[str]) -> Report:
         text = read_text(report.target, report.target)
     except UserError:  # gone or changed while it was trained
         return report
-    found = [with_lines(f, report.target, text) if "change" in f.evidence else f for f in report.findings]
-    return replace(report, findings=tuple(found))
+    linted = [finding for finding in report.findings if "change" in finding.evidence]
+    mended = dict(zip((id(f) for f in linted), SpecText(report.target, text).with_lines(linted), strict=True))
+    return replace(report, findings=tuple(mended.get(id(finding), finding) for finding in report.findings))

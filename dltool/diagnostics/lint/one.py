@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from dltool.core.measurements import Measurements
 from dltool.core.report import Report, RunInfo
 from dltool.core.version import VERSION
 from dltool.diagnostics.ignored_lines import orders_to_ignore, without_ignored_lines
-from dltool.diagnostics.lint.correction import with_lines
+from dltool.diagnostics.lint.correction import SpecText
 from dltool.diagnostics.lint.options import LintOptions
 from dltool.rules.select import Judged, judge_all
 from dltool.specs.design.of_spec import design_of
@@ -43,7 +43,10 @@ def lint_spec(path: str, options: LintOptions, known: Glances | None = None, *, 
         ignore=orders_to_ignore(loaded.ignored_rules(), options.ignore),
         thresholds=loaded.spec.rules.thresholds,
     )
-    judged = without_ignored_lines(_at_their_lines(asked, loaded, options.overrides), loaded.orders)
+    judged = without_ignored_lines(_at_their_lines(asked, loaded), loaded.orders)
+    if judged.findings and not options.overrides:  # what the command line says stands on no line
+        written = SpecText(path, read_text(path, path), options.look_at_data, known)
+        judged = replace(judged, findings=written.with_lines(judged.findings))
     assumptions = () if options.look_at_data else ("The data were not looked at (--no-data).",)
     return _report(
         path, judged, measured if alone else Measurements(), _Run(loaded.spec.seed, loaded.sha256, started_s, assumptions)
@@ -80,15 +83,14 @@ def _report(target: str, judged: Judged, measured: Measurements, run: _Run) -> R
     )
 
 
-def _at_their_lines(judged: Judged, loaded: LoadedSpec, overrides: Sequence[str]) -> Judged:
-    """Findings (and those that are ignored) with file and line of the key that they name, and with the corrected lines."""
+def _at_their_lines(judged: Judged, loaded: LoadedSpec) -> Judged:
+    """Findings, and those that are ignored, with file and line of the key that they name."""
     if not judged.findings and not judged.suppressed:
         return judged
     lines, file = loaded.key_lines(), loaded.path
-    text = "" if overrides else read_text(file, file)  # what the command line says stands on no line
     return replace(
         judged,
-        findings=tuple(with_lines(_at_its_line(finding, lines, file), file, text) for finding in judged.findings),
+        findings=tuple(_at_its_line(finding, lines, file) for finding in judged.findings),
         suppressed=tuple(replace(each, finding=_at_its_line(each.finding, lines, file)) for each in judged.suppressed),
     )
 
