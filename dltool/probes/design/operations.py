@@ -92,6 +92,11 @@ class Operation:
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     follows: tuple[int, ...] | None = None
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it adds 0 or multiplies by 1."""
+        return self == Operation("shift", {"amount": 0.0}) or self == Operation("scale", {"factor": 1.0})
+
 
 def operation(call: Call, graph: Graph) -> Operation:
     """The operation that ``call`` is; of kind ``UNKNOWN_LAYER`` where there is no name for it."""

@@ -175,6 +175,8 @@ class Tracer(TorchFunctionMode):
         record, name, data = self.record, seen.name, seen.data
         if name in LEAVES_TORCH:
             record.escaped.extend(data)
+        elif name == "__set__" and len(seen.taken) == 2:  # x.data = y
+            record.spread(seen.taken[:1], seen.origins[1])
         elif not seen.made and not seen.written:
             pass
         elif name in COMES_BACK and not seen.taken and record.escaped:
@@ -207,6 +209,8 @@ class Tracer(TorchFunctionMode):
             module = module if owner is None else self._paths[owner] or None
         else:
             what = operation(Call(seen.name, given, self._operands(seen), seen.result, seen.first.ndim), record.graph)
+            if what.changes_nothing:
+                return follows[0]
             kind, arguments = what.kind, dict(what.arguments)
             follows = follows if what.follows is None else what.follows
         node = _node(kind, module, follows, arguments, weights)
