@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from dltool.core.errors import Problem, closest
 from dltool.specs.describe import describe
+from dltool.specs.keras_names import keras_hint
 from dltool.specs.nodes import KeyPath, Node, dotted, follow
 from dltool.specs.places import Place, place_at
 
@@ -133,7 +134,7 @@ def _unknown_name(found: _Found) -> Problem:
             location=at,
             key=dotted(found.path) or None,
             expected=known,
-            suggestion=closest(name, names),
+            suggestion=keras_hint(name, names) or closest(name, names),
         )
     several = isinstance(value, dict) and len(value) > 1
     return Problem(

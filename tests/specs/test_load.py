@@ -296,3 +296,31 @@ def test_a_class_is_not_chosen_twice(tmp_path):
     spec.write_text("data: {npz: digits.npz, classes: [0, 1, 0]}\nmodel: {layers: [{linear: 2}]}\n")
     with pytest.raises(SpecError, match="names a class twice"):
         load(str(spec))
+
+
+KERAS = [
+    ("    - dense: 3", "", "did you mean 'linear'"),
+    ("    - Conv2D: 3", "", "did you mean 'conv2d'"),
+    ("    - {linear: 3}", "loss: sparse_categorical_crossentropy", "cross_entropy: {from_logits: false}"),
+    ("    - {linear: 3}", "loss: binary_crossentropy", "did you mean 'bce'"),
+    ("    - {linear: 3}", "loss: mean_squared_error", "did you mean 'mse'"),
+    ("    - {linear: {out_features: 3, init: RandomNormal}}", "", "did you mean 'normal'"),
+]
+
+
+@pytest.mark.parametrize(("layer", "loss", "hint"), KERAS)
+def test_names_of_keras_are_told_what_they_are_called_here(layer, loss, hint):
+    with pytest.raises(SpecError) as caught:
+        load_text(f"version: 1\ndata: {{synthetic: xor}}\nmodel:\n  layers:\n{layer}\n{loss}\n", "spec.yaml")
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("glorot_uniform", "xavier_uniform"), ("glorot_normal", "xavier_normal"),
+                       ("he_uniform", "kaiming_uniform"), ("he_normal", "kaiming_normal")]
+)  # fmt: skip
+def test_initialisers_have_their_names_of_keras_too(name, kind):
+    loaded = load_text(
+        f"version: 1\ndata: {{synthetic: xor}}\nmodel: {{init: {name}, layers: [{{linear: 3}}]}}\n", "spec.yaml"
+    )
+    assert loaded.spec.model.init.weight.kind == kind

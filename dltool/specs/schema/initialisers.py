@@ -52,6 +52,7 @@ class XavierUniform(Initialiser):
     """Glorot & Bengio 2010: variance 2 / (fan_in + fan_out), uniform."""
 
     kind: ClassVar[str] = "xavier_uniform"
+    aliases: ClassVar[tuple[str, ...]] = ("glorot_uniform",)
     first: ClassVar[str | None] = "gain"
     gain: Positive = 1.0
 
@@ -60,6 +61,7 @@ class XavierNormal(Initialiser):
     """Glorot & Bengio 2010: variance 2 / (fan_in + fan_out), normal."""
 
     kind: ClassVar[str] = "xavier_normal"
+    aliases: ClassVar[tuple[str, ...]] = ("glorot_normal",)
     first: ClassVar[str | None] = "gain"
     gain: Positive = 1.0
 
@@ -68,6 +70,7 @@ class KaimingUniform(Initialiser):
     """He et al. 2015: variance gain² / fan, uniform; ``a`` is the negative slope of a leaky ReLU."""
 
     kind: ClassVar[str] = "kaiming_uniform"
+    aliases: ClassVar[tuple[str, ...]] = ("he_uniform",)
     first: ClassVar[str | None] = "a"
     a: Number = 0.0
     mode: FanMode = "fan_in"
@@ -78,6 +81,7 @@ class KaimingNormal(Initialiser):
     """He et al. 2015: variance gain² / fan, normal; ``a`` is the negative slope of a leaky ReLU."""
 
     kind: ClassVar[str] = "kaiming_normal"
+    aliases: ClassVar[tuple[str, ...]] = ("he_normal",)
     first: ClassVar[str | None] = "a"
     a: Number = 0.0
     mode: FanMode = "fan_in"
