@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
 from dltool.core.measured.design import Argument, DesignedInit, DesignedLayer
 
@@ -44,11 +46,26 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self._ancestors: list[int] = []
+        """For each node a number whose bit i + 1 says that it depends on node i, or is it; bit 0 stands for the input."""
+        self._projections = 0
+        """The same for all nodes of ``LINEAR_MAPS``."""
 
     def add(self, node: Node) -> int:
         """Its number."""
+        number = len(self.nodes)
+        bit = 2 << number
         self.nodes.append(node)
-        return len(self.nodes) - 1
+        self._ancestors.append(reduce(or_, (self._bits(before) for before in node.follows), bit))
+        self._projections |= bit if node.kind in LINEAR_MAPS else 0
+        return number
+
+    def _bits(self, number: int) -> int:
+        return 1 if number == INPUT else self._ancestors[number]
+
+    def depends(self, number: int, on: int) -> bool:
+        """Whether one node depends on another (or the input), or is it."""
+        return bool(self._bits(number) >> (on + 1) & 1)
 
     def kind(self, number: int | None) -> str:
         """Of a node; nothing for the input and for constants."""
@@ -69,16 +86,13 @@ class Graph:
         """Whether the sum of the two is that of a branch and what it began with, or a projection of that."""
         if first == second:
             return False
-        left, right = self.before([first]), self.before([second])
-        if first in right or second in left:
+        if self.depends(first, second) or self.depends(second, first):
             return True
-        shared = left & right
-        if not shared:
-            return False
-        fork = max(shared)
-        sides = [{number for number in side if number > fork} - shared for side in (left, right)]
-        projections = [all(self.kind(number) in LINEAR_MAPS for number in side) for side in sides]
-        return any(projections) and not all(projections)
+        shared = self._bits(first) & self._bits(second)
+        sides = [self._bits(side) & ~shared for side in (first, second)]
+        behind_the_fork = [side >> shared.bit_length() << shared.bit_length() for side in sides]
+        projections = [not side & ~self._projections for side in behind_the_fork]
+        return bool(shared) and any(projections) and not all(projections)
 
     def layers(self, outputs: Sequence[int]) -> tuple[tuple[DesignedLayer, ...], tuple[int, ...], dict[int, int]]:
         """The layers that matter, the numbers of ``outputs`` among them, and the new number of every one that stays.

@@ -82,7 +82,7 @@ def _term(graph: Graph, call: LossCall) -> LossTerm:
 
 def _reduction(graph: Graph, call: LossCall) -> Reduction:
     """How values become one: by the function itself, or by what came after it. A sum that is divided is a mean."""
-    after = [i for i in range(call.node + 1, len(graph.nodes)) if call.node in graph.before([i])]
+    after = [i for i in range(call.node + 1, len(graph.nodes)) if graph.depends(i, call.node)]
     divided = any(graph.nodes[i].kind in {"scale", "div"} for i in after)
     reduction = call.reduction
     if reduction == "none":
