@@ -72,17 +72,6 @@ class InitActivationMismatch(Rule):
         "vanishing-gradients-at-init",
         "exploding-gradients-at-init",
         "surprising-initial-loss",
-        "vanishing-gradient",
-        "exploding-gradient",
-        "saturated-activation",
-        "collapsed-representation",
-        "learning-rate-too-high",
-        "learning-rate-too-low",
-        "underfitting",
-        "not-converged",
-        "diverged",
-        "plateau",
-        "no-better-than-trivial",
     )
 
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:

@@ -41,28 +41,6 @@ class LearningRateOutOfRange(Rule):
     severity = Severity.WARNING
     needs = (Plan,)
     thresholds: ClassVar[tuple[Threshold, ...]] = RATES
-    explains: ClassVar[tuple[str, ...]] = (
-        "learning-rate-too-high",
-        "learning-rate-too-low",
-        "parameter-not-updated",
-        "exploding-gradient",
-        "dead-relu",
-        "saturated-activation",
-        "collapsed-representation",
-        "oscillating-loss",
-        "non-finite-parameter",
-        "non-finite-forward",
-        "non-finite-loss",
-        "non-finite-backward",
-        "non-finite-update",
-        "underfitting",
-        "not-converged",
-        "diverged",
-        "plateau",
-        "no-better-than-trivial",
-        "ignores-input",
-    )
-
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         plan = measured[Plan]
         if plan.lr is None:

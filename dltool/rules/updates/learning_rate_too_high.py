@@ -71,6 +71,7 @@ class LearningRateTooHigh(Rule):
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
+        "learning-rate-out-of-range",  # the same rate, judged before anything ran
         "exploding-gradient",
         "vanishing-gradient",
         "dead-relu",

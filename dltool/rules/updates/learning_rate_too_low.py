@@ -62,6 +62,7 @@ class LearningRateTooLow(Rule):
         ),
     )
     explains: ClassVar[tuple[str, ...]] = (
+        "learning-rate-out-of-range",  # the same rate, judged before anything ran
         "parameter-not-updated",
         "underfitting",
         "not-converged",
