@@ -38,6 +38,8 @@ THIRD_PARTY = {
     "data": {"torch", "numpy", "pyarrow", "PIL"},
     "specs": {"pydantic", "pydantic_core", "annotated_types", "yaml"},
     "specs.build": {"torch", "numpy", "safetensors"},
+    "specs.design.samples": {"numpy"},
+    "specs.design.targets": {"numpy"},
     "specs.factory": {"torch"},
     "specs.factory_batches": {"torch", "numpy"},
     "specs.factory_parts": {"torch"},
@@ -244,6 +246,9 @@ MUST_NOT_LOAD = {  # Typer itself takes pydantic to convert options
     "schema": HEAVY,
     "new": HEAVY,
     f"show {SPEC}": HEAVY,
+    f"lint {SPEC}": HEAVY - {"numpy"},
+    f"lint {SPEC} --no-data --format sarif": HEAVY | {"rich"},
+    "lint sample_configs/healthy --fail-on never": HEAVY - {"numpy"},
 }
 PROBE = """
 import io, sys
