@@ -11,7 +11,7 @@ from dltool.core.finding import Severity
 from dltool.scanning.delimited.faults import Faults
 from dltool.scanning.delimited.structure import NEWLINE, count_byte
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 22
 LONGEST_LINE_BYTES = 1 << 26
 """A line, or a quoted cell, that is longer is cut."""
 
@@ -78,7 +78,7 @@ class Text:
         self._lone_returns = False
 
     def blocks(self) -> Iterator[TextBlock]:
-        """Blocks of about 16 MiB."""
+        """Blocks of about 4 MiB."""
         left, line, fresh = b"", 1, True
         while True:
             raw = self._read()

@@ -11,9 +11,9 @@ from dltool.scanning.flaws import corrupt
 from dltool.scanning.parquet.cells import cells_of_arrow, is_comparable
 from dltool.scanning.record import Flaw
 from dltool.scanning.source import Source
-from dltool.scanning.tables.ahead import ahead
+from dltool.scanning.tables.ahead import ahead, threads
 from dltool.scanning.tables.block import Block
-from dltool.scanning.tables.table import Table, threads
+from dltool.scanning.tables.table import Table
 
 BATCH_CELLS = 1 << 21
 MOST_BATCH_ROWS = 1 << 16

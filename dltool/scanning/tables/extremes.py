@@ -59,6 +59,9 @@ class Shape:
     distinct: int
 
 
+_PLACES = np.arange(RUN)
+
+
 class Far:
     """The largest values seen on one side, with their rows; of equal ones the first."""
 
@@ -82,17 +85,17 @@ class Far:
         """
         beyond: Any = np.greater if self._sign > 0 else np.less
         cut = self._sign * self._bound
-        whole = 0 if ends is None else len(values) // RUN * RUN
-        if ends is not None and len(ends) > KEPT:
-            at = len(ends) - KEPT if self._sign > 0 else KEPT - 1
-            reached = float(np.partition(ends, at)[at])  # by as many runs as values are kept
-            if beyond(reached, cut):
-                beyond, cut = (np.greater_equal if self._sign > 0 else np.less_equal), reached
-        found = np.flatnonzero(beyond(values[whole:], cut)) + whole
-        if ends is not None and whole:
-            runs = np.flatnonzero(beyond(ends[: whole // RUN], cut))
-            run, place = divmod(np.flatnonzero(beyond(values[:whole].reshape(-1, RUN)[runs], cut)), RUN)
-            found = np.concatenate([runs[run] * RUN + place, found])
+        if ends is None:
+            found: NDArray[np.intp] = beyond(values, cut).nonzero()[0]
+        else:
+            if self._bound == -math.inf and len(ends) > KEPT:
+                at = len(ends) - KEPT if self._sign > 0 else KEPT - 1
+                cut = float(np.partition(ends, at)[at])  # reached by as many runs as values are kept
+                beyond = np.greater_equal if self._sign > 0 else np.less_equal
+            runs = beyond(ends, cut).nonzero()[0]
+            places = (runs[:, None] * RUN + _PLACES).ravel()
+            places = places[: np.searchsorted(places, len(values))]
+            found = places[beyond(values[places], cut)]
         if len(found) > KEPT:
             reach = self._sign * values[found].astype(np.float64)
             cut = np.partition(reach, len(reach) - KEPT)[len(reach) - KEPT]
@@ -138,18 +141,20 @@ def shape_of(ordered: NDArray[np.float64], count: int, distinct: int, *, whole: 
     """The shape of a column by a sample of its finite values (m,), m > 0, in ascending order."""
     lower, median, upper = (_quantile(ordered, q) for q in (0.01, 0.5, 0.99))
     with np.errstate(over="ignore", invalid="ignore"):
-        spread = MAD_TO_STD * float(np.median(np.abs(ordered - median)))
+        spread = MAD_TO_STD * _quantile(np.sort(np.abs(ordered - median)), 0.5)
         if not spread > 0.0:
             spread = upper - lower
     return Shape(count, median, spread, lower, upper, whole, distinct)
 
 
 def _quantile(ordered: NDArray[np.float64], q: float) -> float:
-    """By linear interpolation, as numpy does; ``np.quantile`` would sort again."""
+    """By linear interpolation, as numpy does, which would sort again (and imports its masked arrays for a median)."""
     place = q * (len(ordered) - 1)
     below = int(place)
     low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
     share = place - below
+    if low == high:
+        return low
     return low + (high - low) * share if share < 0.5 else high - (high - low) * (1.0 - share)
 
 

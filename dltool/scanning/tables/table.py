@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dltool.scanning.record import Flaw, TableFacts
+from dltool.scanning.tables.ahead import threads
 from dltool.scanning.tables.block import Block, Cells
 from dltool.scanning.tables.column import Column
 from dltool.scanning.tables.labels import Labels
@@ -30,7 +29,6 @@ KEPT_TOGETHER = 1 << 18
 """Rows whose hashes are worked on at once, so that what is in between stays small where blocks are large."""
 WORTH_THREADS = 1 << 18
 """Cells of a block from which on threads pay for themselves."""
-MOST_THREADS = 4
 
 
 class Table:
@@ -216,9 +214,3 @@ MOST_KNOWN = 1 << 16
 """Words whose hashes are remembered."""
 MANY_WORDS = 1 << 12
 """So many in one block are texts rather than classes: it is not likely that they come again."""
-
-
-def threads() -> int:
-    """How many threads share the columns."""
-    available: Any = getattr(os, "sched_getaffinity", None)
-    return min(MOST_THREADS, len(available(0)) if available else os.cpu_count() or 1)
