@@ -19,11 +19,11 @@ from dltool.rules.updates.tried_rate import Tried, tried_rate
 class LearningRateTooHigh(Rule):
     """Steps jump over the valley that they should walk down, and the run fails.
 
-    What it measures: each step that was looked at is tried on its own batch: what the slope promised (gradient times step)
-    against what the loss did. A step that goes downhill and yet raises the loss of its own batch overshot. The rule fires
-    when at least `overshoot` of the downhill steps, among the first `early` or in the whole run, did so, or when a single
-    one threw the net: it raised the loss by `thrown` times what it was, or was at the start if that is more. Where all units
-    of a layer died on the way, any overshoot that was seen will do. In every case the run must have ended badly: non-finite,
+    What it measures: each step looked at is tried on its own batch: what the slope promised (gradient times step) against
+    what the loss did. A step that goes downhill and yet raises the loss of its own batch overshot. The rule fires when at
+    least `overshoot` of the downhill steps, among the first `early` or in the whole run, did so, or when a single one threw
+    the net: it raised the loss by `thrown` times what it was, or was at the start if that is more. Where all units of a
+    layer died on the way, any overshoot that was seen will do. In every case the run must have ended badly: non-finite,
     diverged, oscillating, on a plateau, no better than a constant, or blind to its input. Where rates were searched for
     (lr-find) the target's own was tried beside them: one above the range that trains is too high when training with it
     diverged, and very likely so (a warning) when it gained less than `learnt` of what the best rate gained.
@@ -33,8 +33,8 @@ class LearningRateTooHigh(Rule):
 
     How to fix: a rate ten times lower; a warmup; clipping; normalised inputs and targets, which lower the curvature.
 
-    When it is wrong: large rates train well at the edge of stability, with overshoots now and then; a run that learns is
-    therefore never accused. With momentum, steps that go uphill on purpose do not count.
+    When it is wrong: large rates train well at the edge of stability, overshooting now and then: a run that learns is never
+    accused. With momentum, steps that go uphill on purpose do not count.
 
     References: Conn, Gould & Toint 2000, Trust-region methods, section 6.1 (gain ratio); LeCun et al. 1998, Efficient
     BackProp, section 5; Cohen et al. 2021, Gradient descent on neural networks typically occurs at the edge of stability.
