@@ -35,6 +35,7 @@ class Record:
         self.running: list[str] = []
         self.escaped: list[int] = []
         """Nodes whose values Python, or another library, was given."""
+        self._shown: dict[str, str] = {}
         self._sites: dict[tuple[Any, ...], list[int]] = {}
 
     @property
@@ -47,7 +48,9 @@ class Record:
         place = user_line()
         node.loss = self.in_loss
         if place is not None:
-            node.file, node.line = seen_from_here(place.file), place.number
+            if place.file not in self._shown:
+                self._shown[place.file] = seen_from_here(place.file)
+            node.file, node.line = self._shown[place.file], place.number
         there = self._sites.setdefault((node.module, node.kind, node.file, node.line, self.in_loss), [])
         if len(self.graph.nodes) >= MOST_NODES or len(there) >= MOST_AT_A_SITE:
             self.complete = False
