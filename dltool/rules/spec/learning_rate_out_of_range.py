@@ -41,6 +41,7 @@ class LearningRateOutOfRange(Rule):
     severity = Severity.WARNING
     needs = (Plan,)
     thresholds: ClassVar[tuple[Threshold, ...]] = RATES
+
     def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
         plan = measured[Plan]
         if plan.lr is None:

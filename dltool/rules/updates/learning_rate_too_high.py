@@ -28,8 +28,7 @@ class LearningRateTooHigh(Rule):
     (lr-find) the target's own was tried beside them: one above the range that trains is too high when training with it
     diverged, and very likely so (a warning) when it gained less than `learnt` of what the best rate gained.
 
-    Why it is bad: beyond twice the inverse of the curvature every step makes things worse; weights are thrown to where units
-    die and gradients vanish, and do not come back.
+    Why it is bad: beyond twice the inverse of the curvature every step makes things worse; units die and do not come back.
 
     How to fix: a rate ten times lower; a warmup; clipping; normalised inputs and targets, which lower the curvature.
 
