@@ -7,6 +7,7 @@ of YAML 1.2.2 (§10.3.2) without its 0o and 0x integers: ``1e-3`` is a number, `
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, cast
 
 import yaml
@@ -108,8 +109,12 @@ def scalar(text: str) -> Scalar:
     return text
 
 
+@lru_cache(maxsize=4)
 def compose(text: str) -> yaml.Node | None:
-    """PyYAML's own nodes, with the marks of where each begins and ends; None when there is nothing but comments."""
+    """PyYAML's own nodes, with the marks of where each begins and ends; None when there is nothing but comments.
+
+    The last few are kept: who edits a text reads the old and the new one several times. Nobody may change them.
+    """
     loader: Any = _Loader(text)
     try:
         loader.get_event()

@@ -73,6 +73,8 @@ def _line_meant(text: str, line: int) -> int:
 
 def orders_of(comments: list[SpecComment], tree: Node) -> tuple[Order, ...]:
     """Comments with the keys of the finished spec that begin on their lines; a base's hold for what is left of the base."""
+    if not comments:
+        return ()
     begun: dict[tuple[str, int | None], set[str]] = {}
     for path, node in walk(tree):
         for at in (node.key_at, node.at):

@@ -26,6 +26,7 @@ from dltool.specs.read_source import Known, at_its_key, read_tables
 from dltool.specs.schema.base import Target
 from dltool.specs.schema.layer_linear import Embedding
 from dltool.specs.schema.model import Layered
+from dltool.specs.schema.sources import Synthetic
 from dltool.specs.shapes.incoming import Incoming
 from dltool.specs.wanted import wanted
 
@@ -55,7 +56,9 @@ def looked_at(loaded: LoadedSpec, known: Glances) -> Seen:
         DataError: data that cannot be read or split, or that sequences of unequal length need padding for.
     """
     spec = loaded.spec
-    key = (loaded.directory, spec.seed, spec.data, wanted(spec), _has_tokens(spec.model))
+    drawn = spec.data.limit is not None or isinstance(spec.data.source or spec.data.train, Synthetic)
+    seed = spec.seed if drawn else 0
+    key = (loaded.directory, seed, spec.data, wanted(spec), _has_tokens(spec.model))
     if key not in known.seen:
         known.seen[key] = _look(loaded, known.tables)
     return known.seen[key]
