@@ -19,6 +19,7 @@ COMMANDS = (
     "init-stats",
     "lr-find",
     "scan",
+    "lint",
     "compare",
     "new",
     "show",

@@ -43,6 +43,12 @@ class FastScanner(yaml.SafeLoader):
         self.index += length
         self.column += length
 
+    def check_token(self, *choices: Any) -> bool:
+        """Whether there is another token, of one of these kinds."""
+        while self.need_more_tokens():
+            self.fetch_more_tokens()  # type: ignore[no-untyped-call]
+        return bool(self.tokens) and (not choices or isinstance(self.tokens[0], choices))
+
     def need_more_tokens(self) -> bool:
         """Whether the next token is not sure yet: it may turn out to be a key."""
         if self.done:
