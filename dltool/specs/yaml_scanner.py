@@ -46,7 +46,7 @@ class FastScanner(yaml.SafeLoader):
     def check_token(self, *choices: Any) -> bool:
         """Whether there is another token, of one of these kinds."""
         while self.need_more_tokens():
-            self.fetch_more_tokens()  # type: ignore[no-untyped-call]
+            self.fetch_more_tokens()
         return bool(self.tokens) and (not choices or isinstance(self.tokens[0], choices))
 
     def need_more_tokens(self) -> bool:
