@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dltool.core.measured.design import LossTerm, Objective, Samples
-from dltool.rules.spec.graph import number
 
 VALUE_LOSSES = frozenset({"mse", "l1", "smooth_l1", "huber", "log_cosh", "gaussian_nll"})
 """Distances from a target number."""
@@ -44,7 +43,8 @@ def applies_sigmoid(term: LossTerm) -> bool:
 
 def ignored_label(term: LossTerm) -> int:
     """The label that the loss passes over."""
-    return int(number(term.arguments.get("ignore_index"), IGNORED_LABEL))
+    given = term.arguments.get("ignore_index")
+    return given if isinstance(given, int) else IGNORED_LABEL
 
 
 def as_given(term: LossTerm, samples: Samples) -> Samples:
