@@ -13,6 +13,8 @@ from dltool.rules.spec.graph import CONVS, NORMS, WEIGHTED, numbers
 ADAPTIVE = frozenset({"adam", "adamw", "nadam", "rmsprop"})
 """Optimizers whose first steps move every weight by about the rate itself."""
 USUAL_BATCH = 256
+UNKNOWN_FAN = 32
+"""Inputs of a unit where no layer says how many there are: rates above 0.1 are then too high for adam."""
 RATES = (
     Threshold(
         name="sgd",
@@ -112,7 +114,8 @@ def upper(plan: Plan, lr: float, architecture: Architecture | None, limits: Mapp
         if lr <= limits["adaptive_usual"]:
             return Judged("adaptive_usual", lr, limits["adaptive_usual"])
         name = "adaptive_normalised" if "batch_norm" in kinds else "adaptive"
-        fan = max((_fan_in(layer) for layer in weighted), default=0) or 32
+        known = [fan for layer in weighted if (fan := _fan_in(layer)) > 0]
+        fan = max(known, default=UNKNOWN_FAN)
         return Judged(name, lr * math.sqrt(3.0 * fan), limits[name] * math.sqrt(growth) * linear)
     if plan.optimizer in {"adagrad", "adadelta", "lbfgs"}:
         return Judged(plan.optimizer, lr, limits[plan.optimizer])
