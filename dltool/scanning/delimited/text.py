@@ -13,7 +13,6 @@ from dltool.scanning.delimited.structure import NEWLINE, count_byte
 
 BLOCK_BYTES = 1 << 22
 LONGEST_LINE_BYTES = 1 << 26
-"""A line, or a quoted cell, that is longer is cut."""
 
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -64,15 +63,23 @@ class Text:
         faults: where what is wrong is noted.
         cut: where the last whole record of some lines ends, in bytes; 0 where there is none.
         see: is given the raw bytes, for a digest.
+        longest_bytes: a line, or a quoted cell, that is longer is cut.
     """
 
     def __init__(
-        self, stream: BinaryIO, faults: Faults, cut: Callable[[bytes], int], see: Callable[[bytes], None] | None = None
+        self,
+        stream: BinaryIO,
+        faults: Faults,
+        cut: Callable[[bytes], int],
+        see: Callable[[bytes], None] | None = None,
+        *,
+        longest_bytes: int = LONGEST_LINE_BYTES,
     ) -> None:
         self._stream = stream
         self._faults = faults
         self._cut = cut
         self._see = see
+        self._longest_bytes = longest_bytes
         self._offset_bytes = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._lone_returns = False
@@ -99,7 +106,7 @@ class Text:
                 if data:
                     yield TextBlock(data, line, is_last=True)
                 return
-            end = self._cut(data) or (len(data) if len(data) > LONGEST_LINE_BYTES else 0)
+            end = self._cut(data) or (len(data) if len(data) > self._longest_bytes else 0)
             if end:
                 yield TextBlock(data[:end], line, is_last=False)
                 line += data.count(b"\n", 0, end)

@@ -18,6 +18,8 @@ from dltool.scanning.source import Source
 from dltool.scanning.tables.ahead import ahead
 from dltool.scanning.tables.table import Table
 
+LONGEST_LINE_BYTES = 1 << 24
+"""What is read exactly takes twenty times its size."""
 QUICK_BYTES = 1 << 20
 """So much of a file is read at the quick tier; its values are not judged as a whole then."""
 
@@ -39,7 +41,8 @@ def inspect_delimited(stream: BinaryIO, source: Source, settings: InspectSetting
         head = stream.read(QUICK_BYTES)
         stream = io.BytesIO(head if len(head) < QUICK_BYTES else head[: head.rfind(b"\n") + 1])
     digest = RunningDigest()
-    reader = DelimitedReader(Text(stream, faults, cut_at_record, digest.add), faults, target=settings.target, fast=fast)
+    text = Text(stream, faults, cut_at_record, digest.add, longest_bytes=LONGEST_LINE_BYTES)
+    reader = DelimitedReader(text, faults, target=settings.target, fast=fast)
     layout = reader.layout
     if layout is None:
         faults.add("no-rows", "holds nothing but empty lines")

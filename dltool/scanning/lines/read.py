@@ -19,6 +19,8 @@ from dltool.scanning.lines.values import ABSENT, cells_of_values, is_list_of_num
 from dltool.scanning.tables.block import Block
 
 BLOCK_LINES = 8192
+MOST_CHUNK_BYTES = 1 << 24
+"""Longer lines are looked at fewer at a time."""
 OPTIONAL = 0.99
 """A field that fewer lines have is optional; one that at least so many have is missed in the others."""
 RARE = 0.01
@@ -115,6 +117,7 @@ class LineReader:
     def _read(self, text: Text) -> Iterator[Chunk | Block]:
         """The first lines one by one; of the others, blocks where all is plain, else lines again."""
         chunk: Chunk = ([], [], [])
+        size_bytes = 0
         for whole in text.blocks():
             waiting = [TextBlock(valid_utf8(whole, self._faults), whole.first_line, whole.is_last)]
             while waiting:
@@ -133,9 +136,10 @@ class LineReader:
                     continue
                 for line, data, is_cut_off in _lines(block, block.data):
                     self._add(chunk, data, line, is_cut_off=is_cut_off)
-                    if len(chunk[0]) == BLOCK_LINES:
+                    size_bytes += len(data)
+                    if len(chunk[0]) == BLOCK_LINES or (size_bytes > MOST_CHUNK_BYTES and chunk[0]):
                         yield chunk
-                        chunk = ([], [], [])
+                        chunk, size_bytes = ([], [], []), 0
                 if self._fast is not None:
                     self._fast.learn(chunk[0])
         yield chunk

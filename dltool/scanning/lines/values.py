@@ -23,13 +23,16 @@ ABSENT = Absent()
 
 
 def cells_of_values(values: Sequence[Any]) -> Cells:
-    """Numbers (true and false too), words, lists of numbers; null, a lack and "" are nothing, other things words."""
+    """Numbers (true and false too), words, lists of numbers; null, a lack and "" are nothing, other things words.
+
+    Lists of objects or of words are words too: a conversation is as much a text as one in quotes.
+    """
     kinds = set(map(type, values))
     if kinds <= {int, bool} and all(-EXACT <= value < EXACT for value in values):
         return Cells(numbers=np.array(values, np.int64))
     if kinds <= {int, float, bool}:
         return Cells(numbers=np.array([_float(value) for value in values]))
-    if list in kinds:
+    if list in kinds and any(value and is_list_of_numbers(value) for value in values if isinstance(value, list)):
         return _lists(values)
     numbers = np.array([_float(value) if isinstance(value, int | float) else 0.0 for value in values])
     absent = np.array([not isinstance(value, int | float) for value in values])

@@ -71,8 +71,8 @@ class ArrowReader:
         }
         path, metadata = self._source.path, getattr(self, "metadata", None)
         file = pq.ParquetFile(path or self._stack.enter_context(self._source.open()), metadata=metadata, **options)
-        if path is not None and metadata is None and _largest_group_bytes(file.metadata) > LARGE_GROUP_BYTES:
-            file = pq.ParquetFile(path, metadata=file.metadata, buffer_size=BUFFER_BYTES, **options)
+        if path is not None and _largest_group_bytes(file.metadata) > LARGE_GROUP_BYTES:
+            file = pq.ParquetFile(path, metadata=file.metadata, buffer_size=BUFFER_BYTES, pre_buffer=False, **options)
         return self._stack.enter_context(file)
 
     def _arrays(self, group: int, rows: int) -> Iterator[list[Any]]:

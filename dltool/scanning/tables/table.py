@@ -19,6 +19,8 @@ from dltool.scanning.tables.likely import rows_in, taken, telling_columns
 from dltool.scanning.tables.rows import EqualRows, add_cells, column_key, word_hash
 from dltool.scanning.tables.sample import Sample
 
+MOST_SHARED_ROWS = 1 << 21
+"""Of longer blocks, one column at a time is held."""
 MOST_COLUMNS = 4096
 """Columns that are told of, and those with flaws beyond; all are looked at."""
 MOST_FLAWS = 1000
@@ -152,7 +154,7 @@ class Table:
     def _share(self, block: Block, drawn: NDArray[np.intp]) -> NDArray[np.uint64]:
         """Add the block's columns, in threads where there is much to do; the sums of row hashes."""
         number = min(threads(), len(self.columns))
-        if number < 2 or block.count * len(self.columns) < WORTH_THREADS:
+        if number < 2 or block.count * len(self.columns) < WORTH_THREADS or block.count > MOST_SHARED_ROWS:
             return self._add_columns(range(len(self.columns)), block, drawn)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(number)
@@ -196,7 +198,9 @@ class Table:
         for word in cells.words:
             value = known.get(word)
             if value is None:
-                value = known[word] = word_hash(word)
+                value = word_hash(word)
+                if len(word) <= LONGEST_KNOWN:
+                    known[word] = value
             found.append(value)
         return np.array(found, np.uint64)
 
@@ -212,5 +216,6 @@ class Table:
 
 MOST_KNOWN = 1 << 16
 """Words whose hashes are remembered."""
+LONGEST_KNOWN = 256
 MANY_WORDS = 1 << 12
 """So many in one block are texts rather than classes: it is not likely that they come again."""
