@@ -31,7 +31,7 @@ def _scores(term: LossTerm, leaves: tuple[int, ...], samples: Samples) -> Reason
             return None
         return (
             f"the output has shape {leaves} a sample, the targets {wanted}",
-            f"end in {wanted[-1]} outputs",
+            f"end in {_count(wanted[-1] if wanted else 1, 'output')}",
             Severity.ERROR,
         )
     labels = () if samples.target_shape is None else samples.target_shape
