@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.design import Architecture, Objective
-from dltool.core.measurements import Measurements, Output, Task
-from dltool.rules.base import Rule, Skip
-from dltool.rules.spec.change import drop
-from dltool.rules.spec.graph import NO_END, Graph, called, place_of
+from dltool.core.measured.design import DesignedLayer, LossTerm
+from dltool.core.measurements import Output, Task
+from dltool.rules.base import Skip
+from dltool.rules.spec.applied_twice import AppliedTwice
 from dltool.rules.spec.losses import applies_sigmoid
 from dltool.rules.spec.ranges import SIGMOIDS
 
-ADVICE = ("drop the last sigmoid", "bce as the loss, which takes probabilities")
 
-
-class SigmoidBeforeBceWithLogits(Rule):
+class SigmoidBeforeBceWithLogits(AppliedTwice):
     """The model ends in a sigmoid, and the loss applies another one.
 
     What it measures: whether the layers end in a sigmoid while the loss (bce_with_logits, multilabel_soft_margin,
@@ -38,46 +34,13 @@ class SigmoidBeforeBceWithLogits(Rule):
     id = "SPC103"
     name = "sigmoid-before-bce-with-logits"
     severity = Severity.ERROR
-    needs = ()
-    explains: ClassVar[tuple[str, ...]] = (
-        "vanishing-gradient",
-        "learning-rate-too-low",
-        "learning-rate-too-high",
-        "saturated-activation",
-        "underfitting",
-        "not-converged",
-        "plateau",
-        "no-better-than-trivial",
-    )
+    function = "sigmoid"
+    advice = ("drop the last sigmoid", "bce as the loss, which takes probabilities")
 
-    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
-        designed = self._judge_design(measured) if Architecture in measured and Objective in measured else None
-        if designed:
-            return designed
-        if Output in measured and Task in measured:
-            return self._judge_outputs(measured[Output], measured[Task])
-        return Skip(NO_END if Architecture in measured else "not measured: output") if designed is None else ()
+    def applied(self, term: LossTerm, end: DesignedLayer) -> bool:
+        return applies_sigmoid(term) and end.kind in SIGMOIDS
 
-    def _judge_design(self, measured: Measurements) -> list[Finding] | None:
-        """None where it cannot be told."""
-        graph, terms = Graph(measured[Architecture]), measured[Objective].terms
-        ends = [(term, end) for term in terms if (end := graph.end(term)) is not None]
-        if not ends:
-            return None
-        return [
-            self.finding(
-                f"{called(end)} gives probabilities already, and {term.name} applies another sigmoid to them",
-                where=place_of(end),
-                cause=f"the last layer is {end.kind}, and the loss takes logits",
-                evidence={"final_activation": end.kind, "loss": term.name, "loss_key": term.key, **drop(end.key)},
-                limit={"loss_expects": "logits"},
-                advice=ADVICE,
-            )
-            for term, end in ends
-            if applies_sigmoid(term) and end.kind in SIGMOIDS
-        ]
-
-    def _judge_outputs(self, output: Output, task: Task) -> Iterable[Finding]:
+    def judge_outputs(self, output: Output, task: Task) -> Iterable[Finding] | Skip:
         if "bce_with_logits" not in task.loss or output.final_activation != "sigmoid" or not output.within_unit_interval:
             return ()
         return [
@@ -87,6 +50,6 @@ class SigmoidBeforeBceWithLogits(Rule):
                 cause="the last module to act is a sigmoid, and every output lies between 0 and 1",
                 evidence={"within_unit_interval": True, "final_activation": output.final_activation},
                 limit={"loss_expects": output.loss_expects},
-                advice=ADVICE,
+                advice=self.advice,
             )
         ]

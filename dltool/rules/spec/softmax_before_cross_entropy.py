@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measured.design import Architecture, Objective
-from dltool.core.measurements import Measurements, Output, Task
-from dltool.rules.base import Rule, Skip
-from dltool.rules.spec.change import drop
-from dltool.rules.spec.graph import NO_END, Graph, called, place_of
+from dltool.core.measured.design import DesignedLayer, LossTerm
+from dltool.core.measurements import Output, Task
+from dltool.rules.base import Skip
+from dltool.rules.spec.applied_twice import AppliedTwice
 from dltool.rules.spec.losses import applies_softmax
 from dltool.rules.spec.ranges import SOFTMAXES
 from dltool.rules.spec.softmax_dim import softmax_size
 
-ADVICE = ("drop the last softmax", "say cross_entropy: {from_logits: false}")
 
-
-class SoftmaxBeforeCrossEntropy(Rule):
+class SoftmaxBeforeCrossEntropy(AppliedTwice):
     """The model ends in a softmax, and the loss applies another one.
 
     What it measures: whether the layers end in a softmax while the loss expects logits; in training also whether the
@@ -38,45 +34,13 @@ class SoftmaxBeforeCrossEntropy(Rule):
     id = "SPC101"
     name = "softmax-before-cross-entropy"
     severity = Severity.ERROR
-    needs = ()
-    explains: ClassVar[tuple[str, ...]] = (
-        "vanishing-gradient",
-        "learning-rate-too-low",
-        "learning-rate-too-high",
-        "underfitting",
-        "not-converged",
-        "plateau",
-        "no-better-than-trivial",
-    )
+    function = "softmax"
+    advice = ("drop the last softmax", "say cross_entropy: {from_logits: false}")
 
-    def judge(self, measured: Measurements) -> Iterable[Finding] | Skip:
-        designed = self._judge_design(measured) if Architecture in measured and Objective in measured else None
-        if designed:
-            return designed
-        if Output in measured and Task in measured:
-            return self._judge_outputs(measured[Output], measured[Task])
-        return Skip(NO_END if Architecture in measured else "not measured: output") if designed is None else ()
+    def applied(self, term: LossTerm, end: DesignedLayer) -> bool:
+        return applies_softmax(term) and end.kind in SOFTMAXES and softmax_size(end) != 1
 
-    def _judge_design(self, measured: Measurements) -> list[Finding] | None:
-        """None where it cannot be told."""
-        graph, terms = Graph(measured[Architecture]), measured[Objective].terms
-        ends = [(term, end) for term in terms if (end := graph.end(term)) is not None]
-        if not ends:
-            return None
-        return [
-            self.finding(
-                f"{called(end)} gives probabilities already, and cross_entropy applies another softmax to them",
-                where=place_of(end),
-                cause=f"the last layer is {end.kind}, and the loss takes logits",
-                evidence={"final_activation": end.kind, "loss": term.name, "loss_key": term.key, **drop(end.key)},
-                limit={"loss_expects": term.expects},
-                advice=ADVICE,
-            )
-            for term, end in ends
-            if applies_softmax(term) and end.kind in SOFTMAXES and softmax_size(end) != 1
-        ]
-
-    def _judge_outputs(self, output: Output, task: Task) -> Iterable[Finding] | Skip:
+    def judge_outputs(self, output: Output, task: Task) -> Iterable[Finding] | Skip:
         if output.loss_expects == "unknown" or output.rows_sum_to_one is None:
             return Skip("what the loss expects, or whether the outputs are rows of class scores, is not known")
         if "cross_entropy" not in task.loss or output.loss_expects != "logits":
@@ -90,6 +54,6 @@ class SoftmaxBeforeCrossEntropy(Rule):
                 cause=None if output.final_activation is None else f"the last activation is {output.final_activation}",
                 evidence={"rows_sum_to_one": True, "final_activation": output.final_activation},
                 limit={"loss_expects": output.loss_expects},
-                advice=ADVICE,
+                advice=self.advice,
             )
         ]
