@@ -103,13 +103,13 @@ class Family:
         """Model classes by name, aliases included."""
         return {name: member for member in self._members() for name in (member.kind, *member.aliases)}
 
-    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A union whose members are validated each on its own, so that pydantic builds those alone that a spec names."""
         choices: dict[Any, CoreSchema] = {
-            name: core_schema.no_info_before_validator_function(_reader(name, member), handler.generate_schema(member))
-            for name, member in self.members.items()
+            name: core_schema.no_info_plain_validator_function(_reader(name, member)) for name, member in self.members.items()
         }
         if self.allows_target:
-            choices[TARGET_KEY] = handler.generate_schema(Target)
+            choices[TARGET_KEY] = core_schema.no_info_plain_validator_function(Target.model_validate)
         return core_schema.tagged_union_schema(
             choices,
             discriminator=self._name_of,
@@ -135,6 +135,6 @@ def _reader(name: str, member: type[Named]) -> Callable[[Any], Any]:
     def read(form: Any) -> Any:
         if isinstance(form, Named):
             return form
-        return member.arguments(None if isinstance(form, str) else form[name])
+        return member.model_validate(member.arguments(None if isinstance(form, str) else form[name]))
 
     return read
