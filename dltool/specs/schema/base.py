@@ -106,7 +106,8 @@ class Family:
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """A union whose members are validated each on its own, so that pydantic builds those alone that a spec names."""
         choices: dict[Any, CoreSchema] = {
-            name: core_schema.no_info_plain_validator_function(_reader(name, member)) for name, member in self.members.items()
+            name: core_schema.no_info_plain_validator_function(_reader(name, member))
+            for name, member in self.members.items()
         }
         if self.allows_target:
             choices[TARGET_KEY] = core_schema.no_info_plain_validator_function(Target.model_validate)
