@@ -16,10 +16,10 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from dltool.scanning.limits import cpu_seconds
+from dltool.scanning.shared_file import SharedFile
 from dltool.scanning.worker import BATCH_STRIDE, READY, Orders, Task, read_frame, write_frame
 
 TAIL_BYTES = 4096
@@ -41,26 +41,20 @@ Event = tuple["Worker", bytes | None]
 class Positions:
     """Shared memory with one number for each worker: which sample of which batch it is at, 0 between batches.
 
-    ``path`` is of those that another process made. Where the system can, the file has no name from the start, so that
-    nothing is left of a scan that is killed: ``inherited`` is then to be passed to new processes, for which ``path`` holds.
+    ``path`` is of those that another process made. ``inherited`` is to be passed to new processes (``SharedFile``).
     """
 
     def __init__(self, slots: int, path: str | None = None) -> None:
+        self._file = SharedFile() if path is None else None
         self.inherited: tuple[int, ...] = ()
-        self._named = ""
-        if path is None:
-            descriptor, self._named = tempfile.mkstemp(prefix="dltool-scan-")
-            os.ftruncate(descriptor, 8 * slots)
-            self.path = f"/dev/fd/{descriptor}"
-            if os.name == "posix" and Path(self.path).exists():
-                self.inherited = (descriptor,)
-                self._forget_name()
-            else:
-                self.path = self._named
+        if self._file is None:
+            self.path = str(path)
+            descriptor = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         else:
-            descriptor, self.path = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0)), path
+            self.path, self.inherited, descriptor = self._file.path, self._file.inherited, self._file.descriptor
+            os.ftruncate(descriptor, 8 * slots)
         self._memory = mmap.mmap(descriptor, 8 * slots)
-        if not self.inherited:
+        if self._file is None:
             os.close(descriptor)
         self._numbers = memoryview(self._memory).cast("Q")
 
@@ -79,16 +73,10 @@ class Positions:
         """The file goes; workers that still map it keep their memory."""
         self._numbers.release()
         self._memory.close()
-        for descriptor in self.inherited:
-            os.close(descriptor)
         self.inherited = ()
-        self._forget_name()
-
-    def _forget_name(self) -> None:
-        if self._named:
-            with suppress(OSError):
-                Path(self._named).unlink()
-        self._named = ""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 @dataclass(slots=True, eq=False)

@@ -389,6 +389,15 @@ def test_nothing_to_scan(tmp_path):
         scan(tmp_path / "nowhere")
 
 
+def test_archives_that_hold_nothing_are_nothing_to_scan(tmp_path):
+    (tmp_path / "shards").mkdir()
+    for name in ("a.tar", "b.tar"):
+        (tmp_path / "shards" / name).write_bytes(bytes(10_240))
+    for target in ("shards", "shards/a.tar"):
+        with pytest.raises(DataError, match="its archives are empty"):
+            scan(tmp_path / target)
+
+
 def test_a_shard_without_files_is_no_mistake(tmp_path):
     fill(tmp_path / "one", "a.bin")
     counts = [scan(tmp_path / "one", shard=f"{at}/5").measurements["samples_scanned"] for at in range(1, 6)]

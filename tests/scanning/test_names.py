@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dltool.core.file_names import printable, restored
 from dltool.data.subset import read_exclusions
 from dltool.diagnostics.scan.options import ScanOptions
 from dltool.diagnostics.scan.run import run
 from dltool.scanning.collect.manifest import listed
-from dltool.core.file_names import printable, restored
 
 
 @given(st.binary(max_size=40).map(lambda name: name.decode("utf-8", "surrogateescape")) | st.text("\\udc5f0a\udcff\u00e9"))

@@ -261,3 +261,13 @@ def test_equal_lines_and_labels():
     assert dict(table.labels) == {"0": 34, "1": 33, "2": 33}
     assert table.equal_row_count == 20
     assert {group.labels for group in table.equal_rows} == {()}
+
+
+def test_lists_of_objects_and_of_words_make_rows_differ():
+    talks = [
+        f'{{"messages": [{{"role": "user", "content": "ask {i}"}}], "tags": ["a", "b{i % 3}"]}}' for i in range(30)
+    ]
+    assert look_jsonl("\n".join(talks)).table.equal_row_count == 0
+    assert look_jsonl("\n".join([*talks, talks[4]])).table.equal_row_count == 2
+    vectors = "\n".join(f'{{"v": [{i}, 1, null], "w": []}}' for i in range(9))
+    assert [column.minimum for column in look_jsonl(vectors).table.columns] == [0, None]

@@ -31,6 +31,7 @@ from dltool.scanning.collect.target import ScanTarget, open_scan_target
 from dltool.scanning.ledger import Ledger, NoLedger
 from dltool.scanning.manifest import Verification, Verified, absent, verified
 from dltool.scanning.parts import PartWriter
+from dltool.scanning.pool import Job
 from dltool.scanning.progress import ScanProgress, SilentScan
 from dltool.scanning.record import Entry, Item, Tier
 from dltool.scanning.settings import InspectSettings
@@ -118,7 +119,7 @@ class Scan:
         self._verification = None if path is None else Verification(Path(path))
         self._seen = Verified()
         self._settings = settings or inspect_settings(target, options)
-        self.pictures: list[Item] = []
+        self.pictures: list[Job] = []
         """Those that can be decoded, where they are to be probed."""
         self._part = None if self._shard is None else PartWriter()
         self._listing = Listing(
@@ -138,7 +139,7 @@ class Scan:
             checked = entry if entry.item.expected_hash is None else verified(entry, self._seen)
             gathering.take(checked)
             if self.options.probe and is_whole_picture(checked):
-                self.pictures.append(checked.item)
+                self.pictures.append(Job(checked.item, checked.found.size_bytes))
             if self._part is not None:
                 self._part.add(sample.order, checked.item, checked.found)
         if self._stop.reason is None:
@@ -183,6 +184,7 @@ class Scan:
         compressed = self._listing.passed.counts["compressed"]
         if self._listing.files > compressed:
             if self._shard is None:
+                _refuse_no_samples(gathering, self.target.given)
                 _refuse_unknown(gathering, self.target.given, self.options.target_column)
             return
         if compressed:
@@ -226,6 +228,12 @@ class Scan:
                 left_out_within=within,
                 records=self._part.text(),
             )
+
+
+def _refuse_no_samples(gathering: Gathering, given: str) -> None:
+    """Archives that hold nothing, and have nothing wrong with them either."""
+    if not gathering.files:
+        raise DataError(Problem(message=f"{given} holds no samples: its archives are empty"))
 
 
 def _refuse_unknown(gathering: Gathering, given: str, target: str | None) -> None:

@@ -22,6 +22,9 @@ clean sets of the first seeds clean."""
 MOST_COMPARISONS = 1e9
 """Distances taken in all to see whether groups stand apart; beyond, each is compared with every k-th hash alone."""
 
+FEW_COMPARISONS = 256
+"""Up to so many distances are taken one by one, which mostly ends at the first: numpy takes as long to begin."""
+
 
 def standing_apart(hashes: Hashes, pairs: Pairs, radius: int, several: NDArray[np.bool_]) -> list[tuple[Indices, int]]:
     """Groups and their widths in bits, by their smallest members; no hash is in two.
@@ -93,4 +96,8 @@ def _middle(hashes: Hashes, group: Indices) -> int:
 def _all_within(hashes: Hashes, one: list[int], other: list[int], bits: int) -> bool:
     if len(one) == len(other) == 1:
         return True
+    if len(one) * len(other) <= FEW_COMPARISONS:
+        item = hashes.item
+        few = [item(i) for i in other]
+        return all((item(i) ^ each).bit_count() <= bits for i in one for each in few)
     return bool((np.bitwise_count(hashes[one][:, None] ^ hashes[other][None, :]) <= bits).all())

@@ -13,7 +13,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -31,6 +30,7 @@ from dltool.diagnostics.scan.dataset.parts import Part
 from dltool.diagnostics.scan.dataset.reading import Raised, Read, split
 from dltool.scanning.limits import default_memory_bytes
 from dltool.scanning.process import Positions, Watch, signal_name
+from dltool.scanning.shared_file import SharedFile
 from dltool.scanning.worker import OUT_OF_MEMORY, read_frame, write_frame
 from dltool.training.failure import NOT_THE_USERS
 
@@ -179,8 +179,7 @@ class _Child:
     def __init__(self, part: Part, terms: Terms, start: int, stop: int | None) -> None:
         self._terms, self._part, self._is_first = terms, part, start == 0
         self._positions = Positions(1)
-        descriptor, self._stacks = tempfile.mkstemp(prefix="dltool-scan-")
-        os.close(descriptor)
+        self._stacks = SharedFile()
         self._watch = Watch()
         self._frames: queue.Queue[bytes | None] = queue.Queue(FRAMES_AHEAD)
         self._code: int | None = None
@@ -191,7 +190,7 @@ class _Child:
             start=start,
             stop=stop,
             memory_bytes=terms.memory_bytes or default_memory_bytes(1),
-            stacks=self._stacks,
+            stacks=self._stacks.path,
         )
         self._answers = self._fork(errand) if _may_fork() else self._spawn(errand)
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -237,8 +236,7 @@ class _Child:
         self._bury()
         self._answers.close()
         self._positions.close()
-        with suppress(OSError):
-            Path(self._stacks).unlink()
+        self._stacks.close()
 
     def _fork(self, errand: Errand) -> BinaryIO:
         out, into = os.pipe()
@@ -256,7 +254,7 @@ class _Child:
             [sys.executable, "-c", BOOT.format(path=sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=self._positions.inherited,
+            pass_fds=self._positions.inherited + self._stacks.inherited,
         )
         self._pid = self._process.pid
         assert self._process.stdin is not None
@@ -303,7 +301,7 @@ class _Child:
         with suppress(OSError, AttributeError):
             os.kill(self._pid, signal.SIGUSR1)
         until_s = time.monotonic() + STACK_S
-        while time.monotonic() < until_s and not Path(self._stacks).stat().st_size:
+        while time.monotonic() < until_s and not self._stacks.size_bytes:
             time.sleep(TICK_S / 10)
         said = f"had not come to an end after {limit_s:g} s, and was stopped"
         return _Death(row, Raised("hang", said, self._place(), "hang"))
@@ -321,8 +319,7 @@ class _Child:
 
     def _place(self) -> str | None:
         """The innermost line of the user's code, of the traceback that the process left."""
-        text = Path(self._stacks).read_text(encoding="utf-8", errors="replace")
-        lines = ((match[1], match[2]) for match in FRAME.finditer(text))
+        lines = ((match[1], match[2]) for match in FRAME.finditer(self._stacks.text()))
         own = (
             f"{Path(file).name}:{line}"
             for file, line in lines
