@@ -13,7 +13,7 @@ from dltool.scanning.flaws import corrupt
 from dltool.scanning.optional import optional
 from dltool.scanning.parquet.arrow import ArrowReader, first_line
 from dltool.scanning.parquet.cells import is_comparable
-from dltool.scanning.parquet.fast import FastReader, NotDecodedError, is_data, is_plain
+from dltool.scanning.parquet.fast import FastReader, NotDecodedError, is_plain
 from dltool.scanning.parquet.footer import frame_flaw, promise_flaw
 from dltool.scanning.parquet.pages import checksums_hold
 from dltool.scanning.parquet.stretches import Stretch, stretches_of
@@ -21,6 +21,7 @@ from dltool.scanning.record import Flaw, Inspection, Tier
 from dltool.scanning.settings import InspectSettings
 from dltool.scanning.source import Source
 from dltool.scanning.tables.block import Block
+from dltool.scanning.tables.likely import FIRST_ROWS
 from dltool.scanning.tables.table import Table
 
 SMALLEST_FAST_BYTES = 1 << 22
@@ -70,10 +71,10 @@ def _read_fast(reader: ArrowReader, source: Source, settings: InspectSettings) -
     if not stretches or not all(map(fast.takes, stretches)):
         return None
     table = _table(reader, settings, may_look_again=True)
-    for column, kind in zip(table.columns, schema.types, strict=True):
-        column.is_data = is_data(kind)
+    import pyarrow as pa
+
     try:
-        table.begin(fast.head(stretches[0]))
+        table.begin(reader.head(table, FIRST_ROWS))
         for block in _verified(fast, stretches, reader.metadata, source):
             table.add(block)
         if (rows := table.likely_equal()) is not None:
@@ -81,7 +82,7 @@ def _read_fast(reader: ArrowReader, source: Source, settings: InspectSettings) -
                 start, stop = np.searchsorted(rows, (stretch.first_row, stretch.first_row + stretch.rows))
                 if start < stop:
                     table.compare(fast.block(stretch), rows)
-    except NotDecodedError:
+    except (NotDecodedError, pa.ArrowException, OSError, ValueError, StopIteration):
         return None
     return _summed_up(table, reader, source, [])
 

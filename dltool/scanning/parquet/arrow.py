@@ -41,6 +41,11 @@ class ArrowReader:
         self.schema = self._files[0].schema_arrow
         self._parts = _parts(self.schema)
 
+    def head(self, table: Table, count: int) -> Block:
+        """At most ``count`` of the first rows. Raises pyarrow's exceptions, OSError or ValueError."""
+        batch = next(self._files[0].iter_batches(batch_size=count, row_groups=[0], use_threads=False))
+        return _block(batch.columns, table, 0)
+
     def blocks(self, table: Table, damage: list[Flaw]) -> Iterator[Block]:
         """All rows that can be read, row group by row group; what cannot is noted."""
         import pyarrow as pa

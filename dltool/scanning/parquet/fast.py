@@ -14,7 +14,6 @@ MOST_BYTES = 1 << 27
 """Row groups that unpack to more are decoded column by column."""
 MOST_COLUMN_BYTES = 1 << 27
 """A row group of a larger column is left to readers that decode page by page."""
-FIRST_ROWS = 4096
 
 
 class NotDecodedError(Exception):
@@ -30,13 +29,6 @@ def is_plain(kind: Any) -> bool:
     if types.is_timestamp(kind):
         return bool(kind.unit != "s")
     return bool(is_number(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_date32(kind))
-
-
-def is_data(kind: Any) -> bool:
-    """Whether values of a plain type are to be judged: dates only take part in comparing rows."""
-    from pyarrow import types
-
-    return not types.is_temporal(kind)
 
 
 class FastReader:
@@ -65,11 +57,6 @@ class FastReader:
     def takes(self, stretch: Stretch) -> bool:
         """Whether a stretch can be decoded in little memory."""
         return stretch.size_bytes <= MOST_BYTES or stretch.column_bytes <= MOST_COLUMN_BYTES
-
-    def head(self, stretch: Stretch) -> Block:
-        """The first rows of a stretch. Raises NotDecodedError."""
-        count = min(stretch.rows, FIRST_ROWS)
-        return Block(first_row=stretch.first_row, count=count, columns=self.columns(self._names, stretch.first_row, count))
 
     def block(self, stretch: Stretch) -> Block:
         """All of its rows; of a large one, columns are decoded each time they are asked for. Raises NotDecodedError."""
