@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +10,10 @@ from dltool.cli import options as opt
 from dltool.cli.complete import one_rule
 from dltool.cli.emit import CLEAN, Output, write
 from dltool.core.errors import Problem, UserError, closest
-from dltool.rules.base import Rule
+from dltool.rules.catalogue import RULES
+
+if TYPE_CHECKING:
+    from dltool.rules.base import Rule
 
 
 def explain(
@@ -24,9 +26,7 @@ def explain(
     debug: opt.Debug = False,  # noqa: ARG001 - main() reads it from the command line itself
 ) -> None:
     """Explain RULE: what it measures, why that is bad, how to fix it, and when it is wrong."""
-    from dltool.rules.catalogue import RULES
-
-    found = _find(rule, RULES)
+    found = _find(rule)
     result = Output(form=opt.Format(form.value), file=output)
     if form is opt.PageFormat.JSON:
         from dltool.reporters.catalogue import rule_json
@@ -40,9 +40,9 @@ def explain(
     raise typer.Exit(CLEAN)
 
 
-def _find(asked: str, rules: Sequence[type[Rule]]) -> type[Rule]:
-    for rule in rules:
+def _find(asked: str) -> type[Rule]:
+    for rule in RULES:
         if asked.lower() == rule.name or asked.upper() == rule.id:
-            return rule
-    meant = closest(asked.lower(), [rule.name for rule in rules]) or closest(asked.upper(), [rule.id for rule in rules])
+            return rule.load()
+    meant = closest(asked.lower(), [rule.name for rule in RULES]) or closest(asked.upper(), [rule.id for rule in RULES])
     raise UserError(Problem(message=f"there is no rule {asked!r}; `dltool rules` lists them", suggestion=meant))

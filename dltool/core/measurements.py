@@ -491,6 +491,11 @@ class Measurements:
     def __contains__(self, kind: type[Section]) -> bool:
         return kind in self._sections
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the sections."""
+        return frozenset(kind.key for kind in self._sections)
+
     def __iter__(self) -> Iterator[Section]:
         return iter(self._sections.values())
 

@@ -18,8 +18,8 @@ def descriptors(report: Report) -> list[dict[str, Any]]:
     aside = (each.finding for each in report.suppressed)
     found = {finding.rule: finding for finding in reversed((*report.findings, *aside))}
     wanted = dict.fromkeys([*(check.rule for check in report.checks), *found])
-    known = {rule.id: rule for rule in RULES}
-    ours = [_descriptor(rule) for rule in RULES if rule.id in wanted]
+    known = {rule.id for rule in RULES}
+    ours = [_descriptor(rule.load()) for rule in RULES if rule.id in wanted]
     return ours + [_bare(id_, found.get(id_)) for id_ in sorted(wanted) if id_ not in known]
 
 

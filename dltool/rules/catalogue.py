@@ -1,184 +1,163 @@
-"""The catalogue: every rule, in the order of the families and of the ids within them. One explicit tuple, no registry."""
+"""The catalogue: every rule, in the order of the families and of the ids within them. One explicit tuple, no registry.
+
+It knows which sections a rule is about, and imports the rule when one of them was measured: no command measures them all.
+"""
 
 from __future__ import annotations
 
-from dltool.rules.activations.collapsed_representation import CollapsedRepresentation
-from dltool.rules.activations.dead_relu import DeadRelu
-from dltool.rules.activations.saturated_activation import SaturatedActivation
-from dltool.rules.base import Rule
-from dltool.rules.compared.data_shifted import DataShifted
-from dltool.rules.compared.earlier_non_finite import EarlierNonFinite
-from dltool.rules.compared.flow_changed import FlowChanged
-from dltool.rules.compared.gradient_error_grew import GradientErrorGrew
-from dltool.rules.compared.idle_units_grew import IdleUnitsGrew
-from dltool.rules.compared.loss_regressed import LossRegressed
-from dltool.rules.compared.metric_regressed import MetricRegressed
-from dltool.rules.compared.not_comparable import NotComparable
-from dltool.rules.compared.rule_not_judged import RuleNotJudged
-from dltool.rules.compared.slower import Slower
-from dltool.rules.compared.suggested_rate_moved import SuggestedRateMoved
-from dltool.rules.data.class_imbalance import ClassImbalance
-from dltool.rules.data.constant_feature import ConstantFeature
-from dltool.rules.data.constant_image import ConstantImage
-from dltool.rules.data.corrupt_file import CorruptFile
-from dltool.rules.data.duplicate_sample import DuplicateSample
-from dltool.rules.data.format_mismatch import FormatMismatch
-from dltool.rules.data.label_out_of_range import LabelOutOfRange
-from dltool.rules.data.labels_not_zero_based import LabelsNotZeroBased
-from dltool.rules.data.missing_class import MissingClass
-from dltool.rules.data.non_finite_value import NonFiniteValue
-from dltool.rules.data.outlier import Outlier
-from dltool.rules.data.shape_mismatch import ShapeMismatch
-from dltool.rules.data.shuffled_labels import ShuffledLabels
-from dltool.rules.data.split_leakage import SplitLeakage
-from dltool.rules.data.suspected_label_error import SuspectedLabelError
-from dltool.rules.data.unnormalised_input import UnnormalisedInput
-from dltool.rules.data.unnormalised_target import UnnormalisedTarget
-from dltool.rules.data.unsafe_file import UnsafeFile
-from dltool.rules.fit.diverged import Diverged
-from dltool.rules.fit.ignores_input import IgnoresInput
-from dltool.rules.fit.inconclusive import Inconclusive
-from dltool.rules.fit.no_better_than_trivial import NoBetterThanTrivial
-from dltool.rules.fit.not_converged import NotConverged
-from dltool.rules.fit.overfitting import Overfitting
-from dltool.rules.fit.plateau import Plateau
-from dltool.rules.fit.underfitting import Underfitting
-from dltool.rules.gradients.batch_mixing import BatchMixing
-from dltool.rules.gradients.exploding_gradient import ExplodingGradient
-from dltool.rules.gradients.gradient_mismatch import GradientMismatch
-from dltool.rules.gradients.nondifferentiable_point import NondifferentiablePoint
-from dltool.rules.gradients.parameter_not_optimised import ParameterNotOptimised
-from dltool.rules.gradients.parameter_without_gradient import ParameterWithoutGradient
-from dltool.rules.gradients.vanishing_gradient import VanishingGradient
-from dltool.rules.initialisation.exploding_activations import ExplodingActivations
-from dltool.rules.initialisation.exploding_gradients_at_init import ExplodingGradientsAtInit
-from dltool.rules.initialisation.surprising_initial_loss import SurprisingInitialLoss
-from dltool.rules.initialisation.symmetric_units import SymmetricUnitsAtStart
-from dltool.rules.initialisation.vanishing_activations import VanishingActivations
-from dltool.rules.initialisation.vanishing_gradients_at_init import VanishingGradientsAtInit
-from dltool.rules.nonfinite.non_finite_backward import NonFiniteBackward
-from dltool.rules.nonfinite.non_finite_buffer import NonFiniteBuffer
-from dltool.rules.nonfinite.non_finite_forward import NonFiniteForward
-from dltool.rules.nonfinite.non_finite_input import NonFiniteInput
-from dltool.rules.nonfinite.non_finite_loss import NonFiniteLoss
-from dltool.rules.nonfinite.non_finite_parameter import NonFiniteParameter
-from dltool.rules.nonfinite.non_finite_update import NonFiniteUpdate
-from dltool.rules.spec.bias_before_norm import BiasBeforeNorm
-from dltool.rules.spec.bounded_output_regression import BoundedOutputRegression
-from dltool.rules.spec.broadcast_loss import BroadcastLoss
-from dltool.rules.spec.constant_init import ConstantInit
-from dltool.rules.spec.excessive_dropout import ExcessiveDropout
-from dltool.rules.spec.excessive_regularisation import ExcessiveRegularisation
-from dltool.rules.spec.global_stats_in_training import GlobalStatsInTraining
-from dltool.rules.spec.init_activation_mismatch import InitActivationMismatch
-from dltool.rules.spec.learning_rate_out_of_range import LearningRateOutOfRange
-from dltool.rules.spec.loss_task_mismatch import LossTaskMismatch
-from dltool.rules.spec.missing_nonlinearity import MissingNonlinearity
-from dltool.rules.spec.missing_output_activation import MissingOutputActivation
-from dltool.rules.spec.output_size_mismatch import OutputSizeMismatch
-from dltool.rules.spec.pool_stride_exceeds_kernel import PoolStrideExceedsKernel
-from dltool.rules.spec.relu_output import ReluOutput
-from dltool.rules.spec.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
-from dltool.rules.spec.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
-from dltool.rules.spec.softmax_over_one_unit import SoftmaxOverOneUnit
-from dltool.rules.spec.spatial_collapse import SpatialCollapse
-from dltool.rules.spec.sum_reduction import SumReduction
-from dltool.rules.spec.target_encoding_mismatch import TargetEncodingMismatch
-from dltool.rules.spec.too_few_epochs import TooFewEpochs
-from dltool.rules.spec.unshuffled_data import UnshuffledData
-from dltool.rules.spec.wrong_output_activation import WrongOutputActivation
-from dltool.rules.updates.learning_rate_too_high import LearningRateTooHigh
-from dltool.rules.updates.learning_rate_too_low import LearningRateTooLow
-from dltool.rules.updates.oscillating_loss import OscillatingLoss
-from dltool.rules.updates.parameter_not_updated import ParameterNotUpdated
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-RULES: tuple[type[Rule], ...] = (
-    SoftmaxBeforeCrossEntropy,
-    SoftmaxOverOneUnit,
-    SigmoidBeforeBceWithLogits,
-    MissingOutputActivation,
-    WrongOutputActivation,
-    BoundedOutputRegression,
-    ReluOutput,
-    LossTaskMismatch,
-    TargetEncodingMismatch,
-    OutputSizeMismatch,
-    BroadcastLoss,
-    SumReduction,
-    MissingNonlinearity,
-    BiasBeforeNorm,
-    ExcessiveDropout,
-    ExcessiveRegularisation,
-    PoolStrideExceedsKernel,
-    SpatialCollapse,
-    LearningRateOutOfRange,
-    ConstantInit,
-    InitActivationMismatch,
-    GlobalStatsInTraining,
-    UnshuffledData,
-    TooFewEpochs,
-    NonFiniteValue,
-    CorruptFile,
-    FormatMismatch,
-    ConstantFeature,
-    ConstantImage,
-    Outlier,
-    UnnormalisedInput,
-    UnnormalisedTarget,
-    LabelOutOfRange,
-    LabelsNotZeroBased,
-    MissingClass,
-    ClassImbalance,
-    DuplicateSample,
-    SplitLeakage,
-    ShapeMismatch,
-    UnsafeFile,
-    ShuffledLabels,
-    SuspectedLabelError,
-    VanishingActivations,
-    ExplodingActivations,
-    VanishingGradientsAtInit,
-    ExplodingGradientsAtInit,
-    SymmetricUnitsAtStart,
-    SurprisingInitialLoss,
-    GradientMismatch,
-    NondifferentiablePoint,
-    VanishingGradient,
-    ExplodingGradient,
-    ParameterWithoutGradient,
-    ParameterNotOptimised,
-    BatchMixing,
-    DeadRelu,
-    SaturatedActivation,
-    CollapsedRepresentation,
-    NonFiniteInput,
-    NonFiniteParameter,
-    NonFiniteBuffer,
-    NonFiniteForward,
-    NonFiniteLoss,
-    NonFiniteBackward,
-    NonFiniteUpdate,
-    LearningRateTooHigh,
-    LearningRateTooLow,
-    ParameterNotUpdated,
-    OscillatingLoss,
-    Underfitting,
-    Overfitting,
-    NotConverged,
-    Diverged,
-    Plateau,
-    NoBetterThanTrivial,
-    IgnoresInput,
-    Inconclusive,
-    LossRegressed,
-    MetricRegressed,
-    FlowChanged,
-    IdleUnitsGrew,
-    GradientErrorGrew,
-    SuggestedRateMoved,
-    DataShifted,
-    EarlierNonFinite,
-    Slower,
-    RuleNotJudged,
-    NotComparable,
+if TYPE_CHECKING:
+    from dltool.rules.base import Rule
+
+FAMILIES = {
+    "SPC": "spec",
+    "DAT": "data",
+    "INI": "initialisation",
+    "GRD": "gradients",
+    "ACT": "activations",
+    "NAN": "nonfinite",
+    "OPT": "updates",
+    "FIT": "fit",
+    "CMP": "compared",
+}
+"""The package that the rules of a family are in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A rule as it is listed; the module that its class is in bears its name.
+
+    ``keys`` are the sections that it looks for first: where none of them was measured, it is skipped, and ``told`` are those
+    that it says to have missed (all of them, unless given).
+    """
+
+    id: str
+    name: str
+    class_name: str
+    keys: tuple[str, ...]
+    told: tuple[str, ...] = ()
+
+    def load(self) -> type[Rule]:
+        """The rule itself, imported."""
+        module = importlib.import_module(f"dltool.rules.{FAMILIES[self.id[:3]]}.{self.name.replace('-', '_')}")
+        rule: type[Rule] = getattr(module, self.class_name)
+        return rule
+
+    @property
+    def not_measured(self) -> str:
+        """Why it is skipped where none of its sections was measured."""
+        return f"not measured: {', '.join(self.told or self.keys)}"
+
+
+RULES: tuple[Entry, ...] = (
+    Entry(
+        "SPC101", "softmax-before-cross-entropy", "SoftmaxBeforeCrossEntropy", ("architecture", "output"), told=("output",)
+    ),
+    Entry("SPC102", "softmax-over-one-unit", "SoftmaxOverOneUnit", ("architecture",)),
+    Entry(
+        "SPC103",
+        "sigmoid-before-bce-with-logits",
+        "SigmoidBeforeBceWithLogits",
+        ("architecture", "output"),
+        told=("output",),
+    ),
+    Entry("SPC104", "missing-output-activation", "MissingOutputActivation", ("architecture", "objective")),
+    Entry("SPC105", "wrong-output-activation", "WrongOutputActivation", ("architecture", "objective")),
+    Entry("SPC106", "bounded-output-regression", "BoundedOutputRegression", ("architecture", "objective")),
+    Entry("SPC107", "relu-output", "ReluOutput", ("architecture", "objective")),
+    Entry("SPC108", "loss-task-mismatch", "LossTaskMismatch", ("objective",)),
+    Entry("SPC109", "target-encoding-mismatch", "TargetEncodingMismatch", ("objective", "samples")),
+    Entry("SPC110", "output-size-mismatch", "OutputSizeMismatch", ("architecture", "objective")),
+    Entry("SPC111", "broadcast-loss", "BroadcastLoss", ("architecture", "objective")),
+    Entry("SPC112", "sum-reduction", "SumReduction", ("objective", "plan")),
+    Entry("SPC113", "missing-nonlinearity", "MissingNonlinearity", ("architecture",)),
+    Entry("SPC114", "bias-before-norm", "BiasBeforeNorm", ("architecture",)),
+    Entry("SPC115", "excessive-dropout", "ExcessiveDropout", ("architecture",)),
+    Entry("SPC116", "excessive-regularisation", "ExcessiveRegularisation", ("plan",)),
+    Entry("SPC117", "pool-stride-exceeds-kernel", "PoolStrideExceedsKernel", ("architecture",)),
+    Entry("SPC118", "spatial-collapse", "SpatialCollapse", ("architecture",)),
+    Entry("SPC119", "learning-rate-out-of-range", "LearningRateOutOfRange", ("plan",)),
+    Entry("SPC120", "constant-init", "ConstantInit", ("architecture",)),
+    Entry("SPC121", "init-activation-mismatch", "InitActivationMismatch", ("architecture",)),
+    Entry("SPC122", "global-stats-in-training", "GlobalStatsInTraining", ("architecture",)),
+    Entry("SPC123", "unshuffled-data", "UnshuffledData", ("plan", "samples")),
+    Entry("SPC124", "too-few-epochs", "TooFewEpochs", ("plan",)),
+    Entry("DAT101", "non-finite-value", "NonFiniteValue", ("flaws", "data"), told=("data",)),
+    Entry("DAT102", "corrupt-file", "CorruptFile", ("flaws",)),
+    Entry("DAT103", "format-mismatch", "FormatMismatch", ("flaws",)),
+    Entry("DAT104", "constant-feature", "ConstantFeature", ("features", "data"), told=("data",)),
+    Entry("DAT105", "constant-image", "ConstantImage", ("images",)),
+    Entry("DAT106", "outlier", "Outlier", ("extremes", "images")),
+    Entry("DAT107", "unnormalised-input", "UnnormalisedInput", ("data", "features"), told=("data",)),
+    Entry("DAT108", "unnormalised-target", "UnnormalisedTarget", ("task", "features"), told=("task",)),
+    Entry("DAT109", "label-out-of-range", "LabelOutOfRange", ("classes", "data"), told=("data",)),
+    Entry("DAT110", "labels-not-zero-based", "LabelsNotZeroBased", ("classes", "data"), told=("data",)),
+    Entry("DAT111", "missing-class", "MissingClass", ("classes", "task"), told=("task",)),
+    Entry("DAT112", "class-imbalance", "ClassImbalance", ("classes", "task"), told=("task",)),
+    Entry("DAT113", "duplicate-sample", "DuplicateSample", ("duplicates",)),
+    Entry("DAT114", "split-leakage", "SplitLeakage", ("duplicates",)),
+    Entry("DAT115", "shape-mismatch", "ShapeMismatch", ("images", "sample_shapes", "model_fit")),
+    Entry("DAT116", "unsafe-file", "UnsafeFile", ("flaws",)),
+    Entry("DAT117", "shuffled-labels", "ShuffledLabels", ("label_signal", "history", "baseline", "fit")),
+    Entry("DAT118", "suspected-label-error", "SuspectedLabelError", ("suspected_labels",)),
+    Entry("INI101", "vanishing-activations", "VanishingActivations", ("growth", "layers")),
+    Entry("INI102", "exploding-activations", "ExplodingActivations", ("growth",)),
+    Entry("INI103", "vanishing-gradients-at-init", "VanishingGradientsAtInit", ("growth", "layers")),
+    Entry("INI104", "exploding-gradients-at-init", "ExplodingGradientsAtInit", ("growth", "layers")),
+    Entry("INI105", "symmetric-units", "SymmetricUnitsAtStart", ("symmetry",)),
+    Entry("INI106", "surprising-initial-loss", "SurprisingInitialLoss", ("output", "task")),
+    Entry("GRD101", "gradient-mismatch", "GradientMismatch", ("parameters", "points")),
+    Entry("GRD102", "nondifferentiable-point", "NondifferentiablePoint", ("parameters", "points")),
+    Entry("GRD103", "vanishing-gradient", "VanishingGradient", ("parameters",)),
+    Entry("GRD104", "exploding-gradient", "ExplodingGradient", ("parameters",)),
+    Entry("GRD105", "parameter-without-gradient", "ParameterWithoutGradient", ("parameters",)),
+    Entry("GRD106", "parameter-not-optimised", "ParameterNotOptimised", ("parameters",)),
+    Entry("GRD107", "batch-mixing", "BatchMixing", ("mixing",)),
+    Entry("ACT101", "dead-relu", "DeadRelu", ("layers",)),
+    Entry("ACT102", "saturated-activation", "SaturatedActivation", ("layers",)),
+    Entry("ACT103", "collapsed-representation", "CollapsedRepresentation", ("output",)),
+    Entry("NAN101", "non-finite-input", "NonFiniteInput", ("non_finite",)),
+    Entry("NAN102", "non-finite-parameter", "NonFiniteParameter", ("non_finite",)),
+    Entry("NAN103", "non-finite-buffer", "NonFiniteBuffer", ("non_finite",)),
+    Entry("NAN104", "non-finite-forward", "NonFiniteForward", ("non_finite",)),
+    Entry("NAN105", "non-finite-loss", "NonFiniteLoss", ("non_finite",)),
+    Entry("NAN106", "non-finite-backward", "NonFiniteBackward", ("non_finite",)),
+    Entry("NAN107", "non-finite-update", "NonFiniteUpdate", ("non_finite",)),
+    Entry("OPT101", "learning-rate-too-high", "LearningRateTooHigh", ("suggested_lr", "step_gains"), told=("step_gains",)),
+    Entry(
+        "OPT102",
+        "learning-rate-too-low",
+        "LearningRateTooLow",
+        ("suggested_lr", "step_gains", "parameters", "fit"),
+        told=("step_gains, parameters, fit",),
+    ),
+    Entry("OPT103", "parameter-not-updated", "ParameterNotUpdated", ("parameters",)),
+    Entry("OPT104", "oscillating-loss", "OscillatingLoss", ("fit",)),
+    Entry("FIT101", "underfitting", "Underfitting", ("fit",)),
+    Entry("FIT102", "overfitting", "Overfitting", ("fit",)),
+    Entry("FIT103", "not-converged", "NotConverged", ("fit",)),
+    Entry("FIT104", "diverged", "Diverged", ("fit",)),
+    Entry("FIT105", "plateau", "Plateau", ("fit",)),
+    Entry("FIT106", "no-better-than-trivial", "NoBetterThanTrivial", ("fit",)),
+    Entry("FIT107", "ignores-input", "IgnoresInput", ("fit",)),
+    Entry("FIT108", "inconclusive", "Inconclusive", ("fit",)),
+    Entry("CMP101", "loss-regressed", "LossRegressed", ("changes", "not_compared")),
+    Entry("CMP102", "metric-regressed", "MetricRegressed", ("changes", "not_compared")),
+    Entry("CMP103", "flow-changed", "FlowChanged", ("changes", "not_compared")),
+    Entry("CMP104", "idle-units-grew", "IdleUnitsGrew", ("changes", "not_compared")),
+    Entry("CMP105", "gradient-error-grew", "GradientErrorGrew", ("changes", "not_compared")),
+    Entry("CMP106", "suggested-rate-moved", "SuggestedRateMoved", ("changes", "not_compared")),
+    Entry("CMP107", "data-shifted", "DataShifted", ("changes", "not_compared")),
+    Entry("CMP108", "earlier-non-finite", "EarlierNonFinite", ("changes", "not_compared")),
+    Entry("CMP109", "slower", "Slower", ("changes", "not_compared")),
+    Entry("CMP110", "rule-not-judged", "RuleNotJudged", ("rules_lost",)),
+    Entry("CMP111", "not-comparable", "NotComparable", ("not_compared", "sides")),
 )
+
+
+def every_rule() -> tuple[type[Rule], ...]:
+    """All of them, loaded."""
+    return tuple(entry.load() for entry in RULES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dltool.rules.catalogue import RULES
+from dltool.rules.catalogue import every_rule
 from dltool.rules.explain import markdown, page_of
 
 HEAD = """# Rules
@@ -20,9 +20,10 @@ that it is worth knowing. A rule may lower its own severity, and says why. Thres
 
 def reference() -> str:
     """The whole catalogue as one Markdown document, a table first."""
-    rows = [f"| [{r.id}](#{r.id.lower()}-{r.name}) | {r.name} | {r.severity} | {page_of(r).summary} |" for r in RULES]
+    rules = every_rule()
+    rows = [f"| [{r.id}](#{r.id.lower()}-{r.name}) | {r.name} | {r.severity} | {page_of(r).summary} |" for r in rules]
     table = "\n".join(["| id | name | severity | what |", "|---|---|---|---|", *rows])
-    pages = "\n".join(markdown(page_of(rule), level=2) for rule in RULES)
+    pages = "\n".join(markdown(page_of(rule), level=2) for rule in rules)
     return f"{HEAD}\n{table}\n\n{pages}"
 
 

@@ -9,12 +9,10 @@ from typing import Any
 
 from dltool.core.errors import Problem, UserError, closest
 from dltool.core.finding import Check, Finding
-from dltool.core.measurements import History, Measurements
+from dltool.core.measurements import Measurements
 from dltool.core.suppression import Stale, Suppressed, Suppression
-from dltool.rules.base import Rule, Skip
-from dltool.rules.catalogue import RULES
-from dltool.rules.fit_status.limits import LIMITS
-from dltool.rules.fit_verdict import FitVerdict, verdict
+from dltool.rules.base import Skip
+from dltool.rules.catalogue import RULES, Entry, every_rule
 from dltool.rules.rank import rank
 
 EXACT = 100
@@ -25,7 +23,7 @@ EXACT = 100
 class Selection:
     """The rules to ask, and by id the word that ignores one on purpose; limits by rule name."""
 
-    rules: tuple[type[Rule], ...]
+    rules: tuple[Entry, ...]
     ignored: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -46,11 +44,10 @@ def judge(
     select: Sequence[str] = (),
     ignore: Mapping[str, str] | None = None,
     thresholds: Mapping[str, Any] | None = None,
-    rules: Sequence[type[Rule]] = RULES,
 ) -> tuple[list[Finding], list[Check]]:
     """``judge_all`` for those to whom what is ignored is no matter; ``ignore`` has the reason for each."""
     orders = {word: Suppression(by="spec", reason=reason) for word, reason in (ignore or {}).items()}
-    judged = judge_all(measured, select=select, ignore=orders, thresholds=thresholds, rules=rules)
+    judged = judge_all(measured, select=select, ignore=orders, thresholds=thresholds)
     return list(judged.findings), list(judged.checks)
 
 
@@ -60,7 +57,6 @@ def judge_all(
     select: Sequence[str] = (),
     ignore: Mapping[str, Suppression] | None = None,
     thresholds: Mapping[str, Any] | None = None,
-    rules: Sequence[type[Rule]] = RULES,
 ) -> Judged:
     """Ask every selected rule; findings come ranked (``rules.rank``), checks in the order of the catalogue.
 
@@ -70,21 +66,22 @@ def judge_all(
         ignore: the same, with the order for each. Such a rule is asked, but its check is skipped, and what it finds is
             suppressed. The longest prefix wins, whether it selects or ignores, and a tie ignores.
         thresholds: ``<rule>.<threshold>`` (the rule by name or id) to value.
-        rules: the catalogue.
 
     Raises:
         UserError: for selectors and thresholds that mean nothing, all of them at once.
     """
     orders = ignore or {}
-    selection = choose(select, orders, thresholds or {}, rules)
+    selection = choose(select, orders, thresholds or {})
     measured = _concluded(measured, selection.limits)
+    keys = measured.keys
     found: list[Finding] = []
     checks: list[Check] = []
-    for rule in selection.rules:
-        some, check = _ask(rule, measured, selection)
+    for entry in selection.rules:
+        some, check = _ask(entry, measured, keys, selection)
         found.extend(some)
         checks.append(check)
-    ranked = rank(found, rules)
+    ids = {finding.rule for finding in found}
+    ranked = rank(found, [entry.load() for entry in selection.rules if entry.id in ids])
     of = {id_: orders[word] for id_, word in selection.ignored.items()}
     return Judged(
         findings=tuple(finding for finding in ranked if finding.rule not in of),
@@ -113,20 +110,19 @@ def choose(
     select: Sequence[str],
     ignore: Collection[str],
     thresholds: Mapping[str, Any],
-    rules: Sequence[type[Rule]] = RULES,
 ) -> Selection:
     """What ``judge`` was asked for, checked and resolved.
 
     Raises:
         UserError: for selectors and thresholds that mean nothing, all of them at once.
     """
-    problems = [p for word in (*select, *ignore) if (p := _check_selector(word, rules)) is not None]
-    limits = _read_thresholds(thresholds, rules, problems)
+    problems = [p for word in (*select, *ignore) if (p := _check_selector(word)) is not None]
+    limits = _read_thresholds(thresholds, problems)
     if problems:
         raise UserError(*problems)
-    chosen: list[type[Rule]] = []
+    chosen: list[Entry] = []
     ignored: dict[str, str] = {}
-    for rule in rules:
+    for rule in RULES:
         wanted = max((_specificity(word, rule) for word in select), default=0)
         against, word = max(((_specificity(word, rule), word) for word in ignore), default=(-1, ""))
         if wanted < 0:
@@ -137,7 +133,10 @@ def choose(
     return Selection(rules=tuple(chosen), ignored=ignored, limits=limits)
 
 
-def _ask(rule: type[Rule], measured: Measurements, selection: Selection) -> tuple[list[Finding], Check]:
+def _ask(entry: Entry, measured: Measurements, keys: frozenset[str], selection: Selection) -> tuple[list[Finding], Check]:
+    if keys.isdisjoint(entry.keys):
+        return [], Check(rule=entry.id, outcome="skipped", reason=entry.not_measured)
+    rule = entry.load()
     missing = [section.key for section in rule.needs if section not in measured]
     if missing:
         return [], Check(rule=rule.id, outcome="skipped", reason=f"not measured: {', '.join(missing)}")
@@ -158,23 +157,26 @@ def concluded(measured: Measurements, thresholds: Mapping[str, float]) -> Measur
 
 
 def _concluded(measured: Measurements, limits: Mapping[str, Mapping[str, float]]) -> Measurements:
-    if History not in measured:
+    if "history" not in measured.keys:
         return measured
+    from dltool.rules.fit_status.limits import LIMITS  # only what trains has a fit to judge
+    from dltool.rules.fit_verdict import FitVerdict, verdict
+
     overrides = {f"{name}.{key}": value for name in LIMITS for key, value in limits.get(name, {}).items()}
     kept = [section for section in measured if not isinstance(section, FitVerdict)]
     return Measurements([*kept, verdict(measured, overrides)])
 
 
-def _specificity(word: str, rule: type[Rule]) -> int:
+def _specificity(word: str, rule: Entry) -> int:
     if word in {rule.id, rule.name}:
         return EXACT
     return len(word) if rule.id.startswith(word) else -1
 
 
-def _check_selector(word: str, rules: Sequence[type[Rule]]) -> Problem | None:
-    if word and any(_specificity(word, rule) >= 0 for rule in rules):
+def _check_selector(word: str) -> Problem | None:
+    if word and any(_specificity(word, rule) >= 0 for rule in RULES):
         return None
-    known = [name for rule in rules for name in (rule.name, rule.id, rule.id[:3])]
+    known = [name for rule in RULES for name in (rule.name, rule.id, rule.id[:3])]
     return Problem(
         message="no rule has this id, name or prefix",
         key="rule",
@@ -184,17 +186,15 @@ def _check_selector(word: str, rules: Sequence[type[Rule]]) -> Problem | None:
     )
 
 
-def _read_thresholds(
-    thresholds: Mapping[str, Any], rules: Sequence[type[Rule]], problems: list[Problem]
-) -> dict[str, dict[str, float]]:
-    by_word = {word: rule for rule in rules for word in (rule.name, rule.id)}
+def _read_thresholds(thresholds: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, float]]:
+    by_word = {word: rule for rule in RULES for word in (rule.name, rule.id)}
     limits: dict[str, dict[str, float]] = {}
     for key, value in thresholds.items():
         word, _, name = key.partition(".")
         rule = by_word.get(word)
-        names = [] if rule is None else [t.name for t in rule.thresholds]
+        names = [] if rule is None else [t.name for t in rule.load().thresholds]
         if rule is None or name not in names:
-            known = [f"{r.name}.{t.name}" for r in rules for t in r.thresholds]
+            known = [f"{r.name}.{t.name}" for r in every_rule() for t in r.thresholds]
             problems.append(Problem(message="no rule has this threshold", key=key, suggestion=closest(key, known)))
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             problems.append(Problem(message="a threshold is a finite number", key=key, value=repr(value)))

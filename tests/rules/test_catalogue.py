@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import Section
-from dltool.rules.catalogue import RULES
+from dltool.core.measurements import Measurements, Section
+from dltool.rules.base import Skip
+from dltool.rules.catalogue import RULES, every_rule
 from dltool.rules.explain import HEADINGS, markdown, page_of
 from dltool.rules.fit_status.limits import LIMITS
 from dltool.rules.fit_verdict import FitVerdict
@@ -62,7 +63,8 @@ WARNINGS = {
     "slower", "rule-not-judged", "not-comparable",
     "learning-rate-too-low", "oscillating-loss", "underfitting", "overfitting", "not-converged", "plateau",
 }  # fmt: skip
-every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+CLASSES = every_rule()
+each_rule = pytest.mark.parametrize("rule", CLASSES, ids=lambda rule: rule.name)
 
 
 def test_ids_are_unique_and_in_order():
@@ -72,14 +74,43 @@ def test_ids_are_unique_and_in_order():
     assert ids == sorted(ids, key=lambda i: (families.index(i[:3]), i))
 
 
-@every_rule
+class Asked(Measurements):
+    """Nothing was measured; keeps what it was asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __contains__(self, kind):
+        self.asked.append(kind.key)
+        return super().__contains__(kind)
+
+    def get(self, kind):
+        self.asked.append(kind.key)
+        return super().get(kind)
+
+
+@pytest.mark.parametrize("entry", RULES, ids=lambda entry: entry.name)
+def test_an_entry_says_of_its_rule_what_is_so(entry):
+    rule = entry.load()
+    assert (entry.id, entry.name, entry.class_name) == (rule.id, rule.name, rule.__name__)
+    if rule.needs:
+        assert entry.keys == tuple(section.key for section in rule.needs)
+        assert entry.told == ()
+    else:
+        measured = Asked()
+        assert rule().judge(measured) == Skip(entry.not_measured)
+        assert set(entry.keys) == set(measured.asked)
+
+
+@each_rule
 def test_id_name_and_severity_are_the_public_ones(rule):
     assert rule.id == PUBLIC_IDS[rule.name]
     expected = Severity.INFO if rule.name in INFOS else Severity.WARNING if rule.name in WARNINGS else Severity.ERROR
     assert rule.severity is expected
 
 
-@every_rule
+@each_rule
 def test_page_has_the_fixed_headings_and_says_something_under_each(rule):
     page = page_of(rule)
     assert tuple(heading for heading, _ in page.sections) == HEADINGS
@@ -89,7 +120,7 @@ def test_page_has_the_fixed_headings_and_says_something_under_each(rule):
     assert re.search(r"\d{4}|documentation|issue", dict(page.sections)["References"])
 
 
-@every_rule
+@each_rule
 def test_thresholds_have_a_unit_and_a_source(rule):
     names = [t.name for t in rule.thresholds]
     assert len(set(names)) == len(names)
@@ -99,7 +130,7 @@ def test_thresholds_have_a_unit_and_a_source(rule):
         assert f"{rule.name}.{threshold.name}" in markdown(page_of(rule))
 
 
-@every_rule
+@each_rule
 def test_needs_are_sections_and_explained_rules_exist(rule):
     assert all(issubclass(section, Section) and dataclasses.is_dataclass(section) for section in rule.needs)
     names = {other.name for other in RULES}
@@ -107,28 +138,28 @@ def test_needs_are_sections_and_explained_rules_exist(rule):
     assert len(set(rule.explains)) == len(rule.explains)
 
 
-@every_rule
+@each_rule
 def test_file_and_class_bear_the_name(rule):
     assert rule.__module__.rpartition(".")[2] == rule.name.replace("-", "_")
     assert len((ROOT / (rule.__module__.replace(".", "/") + ".py")).read_text().splitlines()) <= 160
 
 
 def test_limits_of_the_verdict_belong_to_rules():
-    owners = {rule.name: rule for rule in RULES}
+    owners = {rule.name: rule for rule in CLASSES}
     for name, limits in LIMITS.items():
         assert owners[name].thresholds == limits
         assert FitVerdict in owners[name].needs
 
 
 def test_sources_name_benchmarks_that_exist():
-    for rule in RULES:
+    for rule in CLASSES:
         for threshold in rule.thresholds:
             for path in re.findall(r"benchmarks/\w+\.py", threshold.source):
                 assert (ROOT / path).is_file(), path
 
 
 def test_circles_of_explanation_are_only_those_that_time_resolves():
-    edges = {rule.name: set(rule.explains) for rule in RULES}
+    edges = {rule.name: set(rule.explains) for rule in CLASSES}
     both_ways = {frozenset((a, b)) for a in edges for b in edges[a] if a in edges[b]}
     non_finite = {name for name in edges if name.startswith("non-finite-") and name != "non-finite-value"}
     allowed = {
@@ -148,7 +179,7 @@ def test_written_reference_is_up_to_date():
 
 
 def test_a_page_without_its_headings_is_a_bug():
-    class Odd(RULES[0]):
+    class Odd(CLASSES[0]):
         """Says nothing under any heading."""
 
     with pytest.raises(ValueError, match="headings"):

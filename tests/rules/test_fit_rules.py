@@ -2,9 +2,9 @@ import pytest
 from rule_sections import fit, judged
 
 from dltool.core.finding import Severity
-from dltool.rules.catalogue import RULES
+from dltool.rules.catalogue import every_rule
 
-FIT = {rule.name: rule for rule in RULES if rule.id.startswith("FIT")}
+FIT = {rule.name: rule for rule in every_rule() if rule.id.startswith("FIT")}
 STATUSES = [*FIT, "good-fit", "oscillating"]
 
 

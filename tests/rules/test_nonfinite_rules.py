@@ -7,10 +7,10 @@ from dltool.core.codec import dumps
 from dltool.core.finding import Phase, Severity
 from dltool.core.measured.hunt import BadInputs, FixTrial, FixTrials
 from dltool.core.measurements import NonFinite, NonFiniteEvent
-from dltool.rules.catalogue import RULES
+from dltool.rules.catalogue import every_rule
 from dltool.rules.nonfinite.first_event import FirstEvent
 
-BY_PHASE = {rule.phase: rule for rule in RULES if issubclass(rule, FirstEvent)}
+BY_PHASE = {rule.phase: rule for rule in every_rule() if issubclass(rule, FirstEvent)}
 
 
 def test_every_phase_has_its_rule():

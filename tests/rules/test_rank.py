@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.rules.catalogue import RULES
+from dltool.rules.catalogue import every_rule
 from dltool.rules.rank import PHASES, rank
 
+RULES = every_rule()
 BY_NAME = {rule.name: rule for rule in RULES}
 
 
