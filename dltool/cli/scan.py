@@ -69,6 +69,7 @@ Memory = Annotated[
         "--memory",
         metavar="GIB",
         min=0.125,
+        max=65536,
         show_default="4, or less on a small machine",
         help="Memory that a worker may use.",
     ),

@@ -9,7 +9,8 @@ import pytest
 from images import DEEP, NORMAL, QUICK, alarms, damage, encoded, kinds, seen
 from PIL import Image, ImageFile
 
-from dltool.scanning.formats.gif import _unpacked_length, walk
+from dltool.scanning.formats.gif import walk
+from dltool.scanning.formats.gif_codes import unpacked_length
 from dltool.scanning.settings import InspectSettings
 
 PICTURE = damage.picture(3, 60)
@@ -120,7 +121,7 @@ def test_lengths_of_codes_are_the_pixels_of_a_gif(seed):
     data = encoded(noise, "GIF")
     frame = walk(data).frames[0]
     codes = b"".join(data[a:b] for a, b in frame.spans)
-    assert _unpacked_length(codes, frame.code_bits) == 70 * 90
+    assert unpacked_length(codes, frame.code_bits) == 70 * 90
 
 
 def test_names_of_relatives_are_one_format():
@@ -148,3 +149,17 @@ def test_kinds_that_pillow_has_no_decoder_for_are_not_called_corrupt():
     start = int.from_bytes(BMP[10:14], "little")
     odd = BMP[:28] + struct.pack("<HI", 0, 4) + BMP[34:start] + b"\xff\xd8\xff" + BMP[start + 3 :]
     assert alarms(seen(odd, "a.bmp")) == []
+
+
+@pytest.mark.parametrize("order", ["strips", "one"])
+def test_a_flipped_bit_in_deflated_strips_is_told_by_their_checksums(order):
+    info = {"tiffinfo": {278: 7}} if order == "strips" else {}
+    pages = {"save_all": True, "append_images": [PICTURE.rotate(40)]}
+    data = encoded(PICTURE, "TIFF", compression="tiff_adobe_deflate", **info, **pages)
+    assert kinds(seen(data, "a.tif")) == kinds(seen(TIFF, "a.tif"))
+    told = []
+    for at in range(200, len(data) - 400, 97):
+        hurt = bytearray(data)
+        hurt[at] ^= 0x10
+        told.append(any(kind in {"checksum", "undecodable"} for kind in kinds(seen(bytes(hurt), "a.tif"))))
+    assert np.mean(told) > 0.95

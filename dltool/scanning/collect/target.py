@@ -43,6 +43,8 @@ def open_scan_target(given: str, *, hidden: bool = False) -> ScanTarget:
     Raises:
         DataError: nothing of that name, no permission, or something that is no folder and no regular file.
     """
+    if not given:
+        raise DataError(Problem(message="the path is empty", expected="a folder, a file, a glob or a manifest"))
     path = Path(given)
     try:
         status = path.stat()
@@ -53,10 +55,7 @@ def open_scan_target(given: str, *, hidden: bool = False) -> ScanTarget:
     except ValueError:
         raise DataError(Problem(message=f"{given!r} is no path")) from None
     if stat.S_ISDIR(status.st_mode):
-        try:
-            os.scandir(path).close()
-        except OSError as error:
-            raise DataError(Problem(message=f"{given} cannot be read: {error.strerror}")) from None
+        _refuse_unreadable(path)
         return ScanTarget(given=given, kind="folder", root=str(path), hidden=hidden)
     if not stat.S_ISREG(status.st_mode):
         raise DataError(Problem(message=f"{given} is neither a folder nor a regular file"))
@@ -76,7 +75,15 @@ def _glob(given: str, *, hidden: bool) -> ScanTarget:
     root = Path("/".join(parts[:fixed]) or ("/" if given.startswith("/") else "."))
     if not root.is_dir():
         raise DataError(Problem(message=f"{root}, which {given} begins with, is not a folder"))
+    _refuse_unreadable(root)
     return ScanTarget(given=given, kind="glob", root=str(root), pattern="/".join(parts[fixed:]), hidden=hidden)
+
+
+def _refuse_unreadable(folder: Path) -> None:
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise DataError(Problem(message=f"{folder} cannot be read: {error.strerror}")) from None
 
 
 def _missing(path: Path, error: OSError) -> Problem:

@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass, field
 
 from dltool.scanning.flaws import blemish, corrupt, oddity, partly_checked, unsafe
+from dltool.scanning.formats.gif_codes import HIGHEST_CODE_BITS, unpacked_length
 from dltool.scanning.formats.pillow import inspect_by_pillow
 from dltool.scanning.formats.seen import Seen
 from dltool.scanning.record import Flaw, ImageFacts, Tier
 from dltool.scanning.settings import InspectSettings
 
-HIGHEST_CODE_BITS = 12
 NOT_ZERO = re.compile(rb"[^\0]")
-MAX_WALKED_BYTES = 4_000_000
-"""At the normal tier, LZW codes are only followed in smaller files: it takes about 0.2 µs a bit."""
+MAX_WALKED_BYTES = 8_000_000
+"""At the normal tier, LZW codes are only followed in smaller files: it takes about 0.1 µs a byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,48 +155,12 @@ def _sub_blocks(data: bytes, at: int) -> tuple[list[tuple[int, int]], int]:
 
 def _codes(data: bytes, frame: Frame, number: int) -> Flaw | None:
     """Follow the codes, keeping only the length of what each stands for."""
-    if not 1 <= frame.code_bits < HIGHEST_CODE_BITS:
+    if not 2 <= frame.code_bits < HIGHEST_CODE_BITS:  # codes of one bit are none by the standard; decoders disagree on them
         return None
-    pixels, wanted = (
-        _unpacked_length(b"".join(data[a:b] for a, b in frame.spans), frame.code_bits),
-        frame.width * frame.height,
-    )
+    pixels = unpacked_length(b"".join(data[a:b] for a, b in frame.spans), frame.code_bits)
+    wanted = frame.width * frame.height
     if pixels is None:
         return corrupt("damaged-data", f"frame {number} holds a code that stands for nothing", frame=number)
     if pixels < wanted:
         return corrupt("truncated", f"frame {number} ends after {pixels} of {wanted} pixels", frame=number)
     return None
-
-
-def _unpacked_length(codes: bytes, root_bits: int) -> int | None:
-    """How many pixels the codes make up to their end mark; None where one was never defined."""
-    clear, end = 1 << root_bits, (1 << root_bits) + 1
-    roots = [1] * clear + [0, 0]
-    lengths, bits, previous, total = list(roots), root_bits + 1, 0, 0
-    buffer = held = 0
-    for byte in codes:
-        buffer |= byte << held
-        held += 8
-        while held >= bits:
-            code = buffer & ((1 << bits) - 1)
-            buffer >>= bits
-            held -= bits
-            if code == clear:
-                lengths, bits, previous = list(roots), root_bits + 1, 0
-                continue
-            if code == end:
-                return total
-            known = len(lengths)
-            if code < known:
-                length = lengths[code]
-            elif code == known and previous:
-                length = previous + 1
-            else:
-                return None
-            total += length
-            if previous and known < 1 << HIGHEST_CODE_BITS:
-                lengths.append(previous + 1)
-                if known + 1 == 1 << bits and bits < HIGHEST_CODE_BITS:
-                    bits += 1
-            previous = length
-    return total

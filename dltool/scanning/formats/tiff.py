@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from dltool.core.finding import Severity
 from dltool.scanning.flaws import blemish, corrupt, oddity, unsafe
 from dltool.scanning.formats.pillow import inspect_by_pillow
+from dltool.scanning.formats.png_rows import engine
 from dltool.scanning.formats.seen import Seen
 from dltool.scanning.record import Flaw, ImageFacts, Tier
 from dltool.scanning.settings import InspectSettings
@@ -28,8 +29,12 @@ NEEDED = frozenset(
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 MAX_VALUES = 1 << 20
+INFLATED_BYTES = 1 << 20
 MAX_PAGES = 10_000
 UNCOMPRESSED = 1
+DEFLATED = frozenset({8, 32946})
+MAX_CHECKED_BYTES = 64_000_000
+"""At the normal tier, so many bytes of deflated pieces are held against their checksums: some 10 ns each."""
 RARE_COMPRESSIONS = frozenset({34925, 50000, 50001, 50002, 34887, 34712, 34676, 34677})
 """LZMA, Zstandard, WebP, JPEG XL, LERC, JPEG 2000 and SGI's: in few builds of libtiff."""
 COMPRESSIONS = frozenset({*range(1, 9), 32771, 32773, 32809, 32946, 34661}) | RARE_COMPRESSIONS
@@ -138,6 +143,8 @@ def inspect_tiff(data: bytes, settings: InspectSettings) -> Seen:
         return Seen(facts, (*flaws, unsafe("decompression-bomb", "more pixels than the limit; it was not decoded")))
     if settings.tier is Tier.QUICK or any(flaw.severity is Severity.ERROR for flaw in flaws):
         return Seen(facts, tuple(flaws))
+    if flaw := _checksums(data, pages, MAX_CHECKED_BYTES if settings.tier is Tier.NORMAL else len(data)):
+        return Seen(facts, (*flaws, flaw))
     seen = inspect_by_pillow(data, ("TIFF",), settings, known=tuple(flaws), encoder=encoder, may_be_rare=True)
     if first.first(COMPRESSION, 1) in RARE_COMPRESSIONS and any(flaw.kind == "undecodable" for flaw in seen.flaws):
         return Seen(facts, (*flaws, oddity("unsupported", "compressed by a method that libtiff has here no support for")))
@@ -184,3 +191,33 @@ def _strips(page: Page, number: int, size_bytes: int) -> list[Flaw]:
     if plain and sum(counts) < needed:
         return [corrupt("truncated", f"picture {number} has {sum(counts)} of {needed} bytes", frame=number)]
     return []
+
+
+def _checksums(data: bytes, pages: list[Page], most_bytes: int) -> Flaw | None:
+    """The first deflated piece whose checksum is wrong: libtiff stops at the last pixel and never reads it."""
+    for number, page in enumerate(pages):
+        if page.first(COMPRESSION, 1) not in DEFLATED:
+            continue
+        starts = page.tags.get(TILES) or page.tags.get(STRIPS) or ()
+        counts = page.tags.get(TILE_BYTES) or page.tags.get(STRIP_BYTES) or ()
+        for start, count in zip(starts, counts, strict=False):
+            most_bytes -= count
+            if most_bytes < 0:
+                return None
+            if error := _inflate_error(memoryview(data)[start : start + count]):
+                text = f"a deflated piece of picture {number} is damaged: {error}"
+                return corrupt("checksum", text, offset_bytes=start, frame=number)
+    return None
+
+
+def _inflate_error(piece: memoryview) -> str | None:
+    """What is wrong with a zlib stream; one that lacks its end is for libtiff to judge."""
+    inflater = engine.decompressobj()
+    try:
+        given: bytes | memoryview = piece
+        while len(given) and not inflater.eof:
+            inflater.decompress(given, INFLATED_BYTES)
+            given = inflater.unconsumed_tail
+    except engine.error as error:
+        return str(error)
+    return None
