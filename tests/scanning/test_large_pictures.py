@@ -35,6 +35,19 @@ def test_a_fine_pattern_in_a_large_picture_is_not_flat(monkeypatch):
     assert seen.span == 1
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "1", "P"])
+def test_flat_pictures_and_fine_patterns_are_summed_up_by_strips_as_whole(monkeypatch, mode):
+    checks = (np.indices((230, 224)).sum(axis=0) % 2)[..., None] * np.array([90, 7, 0])
+    for values in (checks, np.full((230, 224, 3), (9, 250, 3))):
+        picture = Image.fromarray(values.astype(np.uint8)).convert(mode)
+        whole, _ = pillow_pixels.look_at(picture)
+        monkeypatch.setattr(pillow_pixels, "WHOLE_PIXELS", 1000)
+        monkeypatch.setattr(pillow_pixels, "STRIP_PIXELS", 5000)
+        parts, _ = pillow_pixels.look_at(picture)
+        monkeypatch.undo()
+        assert parts == pytest.approx(whole._replace(similarity=parts.similarity), abs=1e-7)
+
+
 PICTURE = damage.picture(3, 96)
 
 

@@ -16,6 +16,7 @@ from dltool.scanning.record import Flaw
 SIXTEEN_BITS = 65535.0
 EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
+BYTES = 256
 WHOLE_PIXELS = 16_000_000
 STRIP_PIXELS = 1_000_000
 """Pictures above the first are hashed and reduced in strips of the second: copies of a whole one take seconds."""
@@ -73,14 +74,30 @@ def look_at(image: Image.Image) -> tuple[Look | None, tuple[Flaw, ...]]:
 
 
 def _look_at_large(image: Image.Image) -> Look | None:
-    """The same, reduced strip by strip; None where fine patterns averaged out, or there is nothing to reduce."""
+    """The same, reduced strip by strip; None where there is nothing to reduce."""
     factor = _factor(image.size)
     if factor == 1:
         return None
     parts = [_canonical(strip).colours for _, strip in _strips(image, factor)]
     reduced = np.concatenate([np.asarray(part.reduce(factor)) for part in parts if isinstance(part, Image.Image)])
     seen = look(reduced, 255.0, (image.height / factor, image.width / factor))
-    return None if seen.nearly_flat else seen
+    return _every_pixel(image) if seen.nearly_flat else seen
+
+
+def _every_pixel(image: Image.Image) -> Look:
+    """Of a large picture whose reduced one is flat, be it for a fine pattern that averaged out. Without a hash."""
+    counts = np.zeros((1, BYTES), np.int64)
+    for _, strip in _strips(image):
+        colours = _canonical(strip).colours
+        assert isinstance(colours, Image.Image)
+        counts = counts + np.array(colours.histogram(), np.int64).reshape(-1, BYTES)
+    values, total = np.arange(BYTES) / 255.0, counts.sum(axis=0)
+    mean = float(total @ values) / int(total.sum())
+    std = float(np.sqrt(total @ (values - mean) ** 2 / total.sum()))
+    there = [np.flatnonzero(channel) for channel in counts]
+    lowest, highest = ([float(values[at[end]]) for at in there] for end in (0, -1))
+    span = max(high - low for low, high in zip(lowest, highest, strict=True))
+    return Look(mean, std, min(lowest), max(highest), None, span)
 
 
 def _canonical(image: Image.Image) -> Canonical:
