@@ -10,13 +10,41 @@ No slots here: a slotted dataclass is a second class, and the first would stay a
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeVar
 
 from dltool.core.codec import decode, encode
 from dltool.core.finding import Phase
+
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "compare": (
+        "sides",
+        "not_compared",
+        "compared_findings",
+        "rules_lost",
+        "changes",
+        "words",
+        "curves",
+        "compared_samples",
+    ),
+    "design": ("architecture", "objective", "samples", "plan"),
+    "gradcheck": ("parameters", "inputs", "culprits", "points"),
+    "hunt": ("steps_run", "steps_planned", "first_bad_step", "guarding", "lead_up", "fix_trials", "evidence", "bad_inputs"),
+    "init_stats": ("layers", "growth", "loss_at_start", "candidates", "coordinate_check"),
+    "lint": ("specs",),
+    "lr_find": ("suggested_lr", "lr_range", "curve", "lr_answer", "lr_trials", "lr_decades", "own_lr"),
+    "scan": ("samples_scanned", "bad_samples", "scan", "formats"),
+    "scan_classes": ("classes", "suspected_labels"),
+    "scan_flaws": ("flaws",),
+    "scan_likeness": ("duplicates", "near_duplicates", "equal_rows", "shared_rows", "strangers"),
+    "scan_model": ("sample_shapes", "model_fit", "probe"),
+    "scan_pictures": ("images",),
+    "scan_run": ("left_out", "manifest_check", "shard_records"),
+    "scan_tables": ("features", "extremes"),
+    "speed": ("speed",),
+}
+"""The keys of the sections in each module of ``core.measured``, which is imported when one of them is to be read."""
 
 TaskKind = Literal["classification", "binary", "regression", "other"]
 
@@ -512,17 +540,21 @@ class Measurements:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], command: str = "train") -> Measurements:
         """Rebuild the sections of a saved report of ``command``; keys that are no section are passed over."""
-        known = [kind for kind in every_section() if kind.only_in in {None, command}]
+        modules = (module for module, keys in PLACES.items() if not data.keys().isdisjoint(keys))
+        known = [kind for kind in _sections_in(modules) if kind.only_in in {None, command}]
         kinds = {kind.key: kind for kind in sorted(known, key=lambda kind: kind.only_in is not None)}
         return cls(decode(kinds[key], _unflatten(kinds[key], item)) for key, item in data.items() if key in kinds)
 
 
 def every_section() -> tuple[type[Section], ...]:
-    """Every kind of section, those of single commands included: they exist once their modules are imported."""
-    package = importlib.import_module("dltool.core.measured")
-    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        importlib.import_module(found.name)
-    return tuple(sorted(Section.__subclasses__(), key=lambda kind: (kind.__module__ != __name__, kind.__module__)))
+    """Every kind of section, those of single commands included."""
+    return _sections_in(PLACES)
+
+
+def _sections_in(modules: Iterable[str]) -> tuple[type[Section], ...]:
+    """The sections of these modules of ``core.measured``, after those of this one."""
+    names = [__name__, *(importlib.import_module(f"dltool.core.measured.{module}").__name__ for module in modules)]
+    return tuple(kind for name in names for kind in Section.__subclasses__() if kind.__module__ == name)
 
 
 def _flatten(section: Section) -> Any:

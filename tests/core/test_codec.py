@@ -2,8 +2,10 @@
 
 import dataclasses
 import enum
+import importlib
 import json
 import math
+import pkgutil
 import subprocess
 import sys
 import types
@@ -59,6 +61,17 @@ def test_every_section_survives_json(kind: type[m.Section]) -> None:
         assert same(back[kind], section)
 
     check()
+
+
+def test_every_section_has_its_place() -> None:
+    package = importlib.import_module("dltool.core.measured")
+    modules = [found.name for found in pkgutil.iter_modules(package.__path__)]
+    for module in modules:
+        importlib.import_module(f"dltool.core.measured.{module}")
+    made = [kind for kind in m.Section.__subclasses__() if kind.__module__.startswith("dltool.core.")]
+    assert set(SECTIONS) == set(made)
+    keys = {module: [kind.key for kind in made if kind.__module__.endswith(f".{module}")] for module in modules}
+    assert keys == {module: list(m.PLACES[module]) for module in m.PLACES}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

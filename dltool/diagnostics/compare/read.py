@@ -14,7 +14,7 @@ from dltool.core.baseline import KIND
 from dltool.core.baseline import Section as BaselineSection
 from dltool.core.errors import DataError, Location, Problem, UserError
 from dltool.core.measured.compare import SideKind
-from dltool.core.measurements import Measurements, Section, every_section
+from dltool.core.measurements import Measurements, Section
 from dltool.core.report import SCHEMA_VERSION, Report
 
 REPORT = "report.json"
@@ -191,12 +191,9 @@ def _is_json(line: str) -> bool:
 
 def _sections(data: Mapping[str, Any], command: str) -> tuple[Measurements, tuple[tuple[str, str], ...]]:
     """The sections that can be read, each on its own: a report of another version may hold one in another shape."""
-    known = {kind.key for kind in every_section() if kind.only_in in {None, command}}
     sections: list[Section] = []
     unread: list[tuple[str, str]] = []
     for key in data:
-        if key not in known:
-            continue
         try:
             sections += Measurements.from_dict({key: data[key]}, command)
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError, RecursionError) as error:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from dltool.core.finding import Finding
-from dltool.core.measured.hunt import Evidence, FixTrials
 from dltool.core.measurements import NonFinite, NonFiniteEvent, TensorFacts
 from dltool.reporters.numbers import plural, trimmed
 from dltool.reporters.table.page import Page
@@ -41,6 +40,8 @@ def birth(event: NonFiniteEvent, page: Page) -> Iterator[tuple[str, Text]]:
 
 def proof(event: NonFiniteEvent, advice: Sequence[str], page: Page) -> Iterator[tuple[str, Text]]:
     """What shows that this is the cause, which cures were tried that ``advice`` does not tell, how to repeat the step."""
+    from dltool.core.measured.hunt import Evidence, FixTrials
+
     if event.proof is not None:
         yield "proof", said(event.proof)
     trials = page.measured[FixTrials].trials if FixTrials in page.measured else ()

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from dltool.core.measured.hunt import BadInputs, StepsPlanned, StepsRun
 from dltool.core.measurements import Optimisation
 from dltool.reporters.numbers import plural
 from dltool.reporters.table.page import Page
@@ -45,6 +44,10 @@ def _length(page: Page) -> str | None:
 
 
 def _hunted(page: Page) -> str | None:
+    if "steps_run" not in page.measured.keys:
+        return None
+    from dltool.core.measured.hunt import BadInputs, StepsPlanned, StepsRun
+
     run, planned = page.measured.get(StepsRun), page.measured.get(StepsPlanned)
     if run is None:
         return None

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from rich.console import RenderableType
 
 from dltool.core.measurements import Measurements
 from dltool.core.report import Report
 from dltool.reporters.base import Detail, Look
-from dltool.reporters.table.candidates import candidates, candidates_answer
-from dltool.reporters.table.compare import compare_answer, compare_doubts, compare_findings, compare_sides
-from dltool.reporters.table.compare_changes import compare_changes, compare_curves
-from dltool.reporters.table.coordinate import coordinate, coordinate_answer
-from dltool.reporters.table.curves import curves
 from dltool.reporters.table.findings import findings
-from dltool.reporters.table.gradients import gradients
 from dltool.reporters.table.header import header
-from dltool.reporters.table.hunt import bad_inputs, hunt, one_line
-from dltool.reporters.table.layers import layers
-from dltool.reporters.table.losses import losses
 from dltool.reporters.table.page import Page, render
-from dltool.reporters.table.rate import rate_answer, rate_curve, rate_decades, rate_trials
-from dltool.reporters.table.scan import scan_files, scan_findings, scan_images
-from dltool.reporters.table.scan_left_out import scan_left_out
-from dltool.reporters.table.scan_likeness import scan_likeness
-from dltool.reporters.table.scan_probe import scan_probe
-from dltool.reporters.table.scan_values import scan_classes, scan_features, scan_labels
+from dltool.reporters.table.scan_findings import scan_findings
 from dltool.reporters.table.set_aside import in_vain, set_aside
-from dltool.reporters.table.start import histograms, start
 from dltool.reporters.table.style import signs
-from dltool.reporters.table.training import training
 from dltool.reporters.table.verdict import checks, summary, verdict
 
 NARROWEST = 32
@@ -39,81 +25,73 @@ NARROWEST = 32
 Part = Callable[[Page], Iterator[RenderableType]]
 """A part of the page; one that has nothing to say yields nothing."""
 
-MEASURED: tuple[Part, ...] = (
-    compare_sides,
-    compare_curves,
-    compare_findings,
-    compare_changes,
-    compare_doubts,
-    layers,
-    curves,
-    losses,
-    training,
-    hunt,
-    bad_inputs,
-    gradients,
-    rate_curve,
-    rate_decades,
-    rate_trials,
-    start,
-    histograms,
-    candidates,
-    coordinate,
-    scan_files,
-    scan_left_out,
-    scan_images,
-    scan_features,
-    scan_classes,
-    scan_labels,
-    scan_likeness,
-    scan_probe,
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A part about sections, ``module.function`` beside this one; imported where one of ``keys`` was measured.
+
+    Without all of them it would yield nothing.
+    """
+
+    place: str
+    keys: tuple[str, ...]
+
+    def __call__(self, page: Page) -> Iterator[RenderableType]:
+        """What the part yields."""
+        if not page.measured.keys.isdisjoint(self.keys):
+            yield from self.load()(page)
+
+    def load(self) -> Part:
+        """The part itself."""
+        module, _, name = self.place.partition(".")
+        part: Part = getattr(importlib.import_module(f"dltool.reporters.table.{module}"), name)
+        return part
+
+
+MEASURED = (
+    Shown("compare.compare_sides", ("sides",)),
+    Shown("compare_changes.compare_curves", ("curves",)),
+    Shown("compare.compare_findings", ("compared_findings",)),
+    Shown("compare_changes.compare_changes", ("changes",)),
+    Shown("compare.compare_doubts", ("not_compared",)),
+    Shown("layers.layers", ("layers",)),
+    Shown("curves.curves", ("history", "loss_trace")),
+    Shown("losses.losses", ("history", "baseline")),
+    Shown("training.training", ("optimisation",)),
+    Shown("hunt.hunt", ("guarding", "lead_up")),
+    Shown("hunt.bad_inputs", ("bad_inputs",)),
+    Shown("gradients.gradients", ("parameters",)),
+    Shown("rate.rate_curve", ("curve", "lr_answer")),
+    Shown("rate.rate_decades", ("lr_decades",)),
+    Shown("rate.rate_trials", ("lr_trials", "lr_answer")),
+    Shown("start.start", ("layers",)),
+    Shown("start.histograms", ("layers",)),
+    Shown("candidates.candidates", ("candidates",)),
+    Shown("coordinate.coordinate", ("coordinate_check",)),
+    Shown("scan.scan_files", ("formats", "samples_scanned")),
+    Shown("scan_left_out.scan_left_out", ("left_out", "manifest_check")),
+    Shown("scan.scan_images", ("images",)),
+    Shown("scan_values.scan_features", ("features",)),
+    Shown("scan_values.scan_classes", ("classes",)),
+    Shown("scan_values.scan_labels", ("suspected_labels",)),
+    Shown("scan_likeness.scan_likeness", ("duplicates", "near_duplicates", "equal_rows", "strangers")),
+    Shown("scan_probe.scan_probe", ("probe",)),
 )
 """What was measured, before what is made of it."""
 
+ANSWERS = (
+    Shown("hunt.one_line", ("first_bad_step", "steps_run")),
+    Shown("rate.rate_answer", ("lr_answer", "suggested_lr", "lr_range")),
+    Shown("candidates.candidates_answer", ("candidates",)),
+    Shown("coordinate.coordinate_answer", ("coordinate_check",)),
+    Shown("compare.compare_answer", ("compared_findings", "changes")),
+)
+"""What commands were asked for, in a line or two."""
+
 PARTS: dict[Detail, tuple[Part, ...]] = {
-    Detail.QUIET: (
-        findings,
-        scan_findings,
-        one_line,
-        rate_answer,
-        candidates_answer,
-        coordinate_answer,
-        compare_answer,
-        verdict,
-        in_vain,
-        summary,
-    ),
-    Detail.NORMAL: (
-        header,
-        *MEASURED,
-        findings,
-        scan_findings,
-        one_line,
-        rate_answer,
-        candidates_answer,
-        coordinate_answer,
-        compare_answer,
-        verdict,
-        set_aside,
-        in_vain,
-        summary,
-    ),
-    Detail.VERBOSE: (
-        header,
-        *MEASURED,
-        checks,
-        findings,
-        scan_findings,
-        one_line,
-        rate_answer,
-        candidates_answer,
-        coordinate_answer,
-        compare_answer,
-        verdict,
-        set_aside,
-        in_vain,
-        summary,
-    ),
+    Detail.QUIET: (findings, scan_findings, *ANSWERS, verdict, in_vain, summary),
+    Detail.NORMAL: (header, *MEASURED, findings, scan_findings, *ANSWERS, verdict, set_aside, in_vain, summary),
+    Detail.VERBOSE: (header, *MEASURED, checks, findings, scan_findings, *ANSWERS, verdict, set_aside, in_vain, summary),
 }
 
 
