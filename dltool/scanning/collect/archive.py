@@ -10,12 +10,16 @@ from __future__ import annotations
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from dltool.core.finding import Severity
 from dltool.scanning.collect.walk import PassedOver
 from dltool.scanning.record import Flaw
+from dltool.scanning.sniff import document
+from dltool.scanning.source import HEAD_BYTES
 
 BLOCK_BYTES = 512
 LABEL_SUFFIX = "cls"
@@ -57,7 +61,7 @@ class Shard:
                     yield from self._sample(archive, group)
                 self._look_at_end(archive)
         except tarfile.ReadError as error:
-            self._tell("archive", f"the archive cannot be read: {error}")
+            self._tell_of_none(error)
         except OSError as error:
             self._tell("unreadable", f"cannot be read: {error.strerror or error}")
         self._judge()
@@ -125,6 +129,14 @@ class Shard:
         if block.strip(b"\0"):
             rest = self.size_bytes - archive.offset
             self._tell("archive", f"a damaged header hides the last {rest:,} bytes of the archive", archive.offset)
+
+    def _tell_of_none(self, error: tarfile.ReadError) -> None:
+        """What lies in place of an archive, where its beginning tells."""
+        with suppress(OSError), Path(self.path).open("rb") as stream:
+            if impostor := document(stream.read(HEAD_BYTES)):
+                self._tell(impostor.kind, f"holds {impostor.what}")
+                return
+        self._tell("archive", f"the archive cannot be read: {error}")
 
     def _judge(self) -> None:
         if self._apart:
