@@ -20,7 +20,7 @@ RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHA_BITFIELDS = range(7)
 KNOWN_METHODS = frozenset({*range(7), 11, 12, 13})
 MASKS_AT = 54
 MOST = 0.5
-"""Share of pixels beyond the palette from which on it is the palette that is wrong; a few are test files' and old writers'."""
+"""Share of pixels beyond the palette from which on the palette is wrong; test files and old writers have a few."""
 MAX_WALKED_BYTES = 8_000_000
 """Runs are only followed in smaller files: it takes about 0.2 µs a byte."""
 OS2_HEADERS = frozenset({16, 64})
