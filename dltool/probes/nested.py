@@ -74,7 +74,11 @@ def batch_size(value: Nested) -> int | None:
 def take(value: Nested, rows: Tensor) -> Nested:
     """The samples ``rows`` of a batch; tensors that are not one row a sample are carried along."""
     samples = batch_size(value)
-    return transform(value, lambda t: t[rows.to(t.device)] if t.ndim and len(t) == samples else t)
+    return transform(value, lambda t: _rows(t, rows.to(t.device)) if t.ndim and len(t) == samples else t)
+
+
+def _rows(tensor: Tensor, rows: Tensor) -> Tensor:
+    return tensor.index_select(0, rows) if tensor.is_sparse else tensor[rows]
 
 
 def place(value: Nested, device: torch.device, dtype: torch.dtype | None = None) -> Nested:

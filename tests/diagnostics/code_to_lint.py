@@ -235,6 +235,55 @@ def clamp_at_the_end() -> Any:
     return made(With(mlp(out=1), lambda x: x.clamp(min=0)), features(), numbers(), nn.MSELoss())
 
 
+@healthy
+def relu_then_the_mean_of_a_map() -> Any:
+    body = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return made(body, pictures(), labels(), nn.CrossEntropyLoss())
+
+
+@healthy
+def linear_end_of_a_depthwise_block() -> Any:
+    block = (nn.Conv2d(1, 16, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, groups=16), nn.ReLU(), nn.Conv2d(16, 16, 1, bias=False))
+    body = nn.Sequential(*block, nn.BatchNorm2d(16), nn.Conv2d(16, 72, 1), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+    return made(body, pictures(), labels(), nn.CrossEntropyLoss())
+
+
+@healthy
+def projector_mean_classifier() -> Any:
+    body = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16))
+    head = nn.Linear(16, 3)
+    return made(Both(body, head), torch.randn(64, 12, 8), labels(), nn.CrossEntropyLoss())
+
+
+class Both(nn.Module):
+    """A projection of every step, and a classifier of its mean."""
+
+    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.body, self.head = body, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x).mean(1))
+
+
+# Losses that raise -----------------------------------------------------------------------------------------------------
+
+
+@faulty("missing-output-activation")
+def bce_of_scores_raises() -> Any:
+    return made(With(mlp(out=1), lambda x: x.squeeze(1)), features(), yes_no(), nn.BCELoss())
+
+
+@faulty("target-encoding-mismatch")
+def labels_from_one_raise() -> Any:
+    return made(mlp(), features(), labels() + 1, nn.CrossEntropyLoss())
+
+
+@faulty("output-size-mismatch")
+def too_few_outputs_raise() -> Any:
+    return made(mlp(), features(), labels(5), nn.CrossEntropyLoss())
+
+
 # Loss and targets ------------------------------------------------------------------------------------------------------
 
 

@@ -61,7 +61,7 @@ def _read(experiment: Experiment, rows: int) -> Read:
     targets: list[Tensor] = []
     for batch in experiment.train.fixed(rows):
         given, target = first_tensor(batch.input), first_tensor(batch.target)
-        if given is not None and given.ndim and sum(map(len, inputs)) < MOST_INPUTS:
+        if given is not None and given.ndim and not given.is_sparse and sum(map(len, inputs)) < MOST_INPUTS:
             inputs.append(given)
         if isinstance(batch.target, Tensor) and target is not None and target.ndim:
             targets.append(target)

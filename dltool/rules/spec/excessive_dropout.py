@@ -54,10 +54,10 @@ class ExcessiveDropout(Rule):
     thresholds: ClassVar[tuple[Threshold, ...]] = (
         Threshold(
             name="share",
-            default=0.6,
+            default=0.7,
             unit="share of values dropped",
             source="Srivastava et al. 2014, figure 9: the error is flat while 0.4 to 0.8 of the units are kept; graph "
-            "attention networks (Velickovic et al. 2018) drop 0.6 of their input",
+            "attention networks (Velickovic et al. 2018) drop 0.6 of their input, GoogLeNet (Szegedy et al. 2015) 0.7",
         ),
         Threshold(
             name="before_norm",

@@ -47,6 +47,14 @@ def ignored_label(term: LossTerm) -> int:
     return given if isinstance(given, int) else IGNORED_LABEL
 
 
+def counts_from_one(term: LossTerm, samples: Samples) -> bool:
+    """Whether the class numbers are 1 to K, all of them, where the loss takes 0 to K - 1."""
+    high = samples.label_max
+    if term.name not in INDEX_LOSSES or samples.renumbered or samples.target_kind != "class-index" or high is None:
+        return False
+    return samples.label_min == 1 and high >= 2 and samples.classes == high and ignored_label(term) not in range(1, high + 1)
+
+
 def as_given(term: LossTerm, samples: Samples) -> Samples:
     """The samples with their targets in the shape in which the loss gets them, as far as that was seen."""
     if term.key is not None:

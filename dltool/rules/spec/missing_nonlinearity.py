@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, DesignedLayer
@@ -18,13 +18,16 @@ from dltool.rules.spec.graph import (
     CONVS,
     INPUT,
     NO_LAYERS,
+    SUMS,
     TRANSPARENT,
+    WEIGHTED,
     Graph,
     called,
     numbers,
     place_of,
 )
 
+GLOBAL = frozenset({"mean", "global_avg_pool", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"})
 STRAIGHT = TRANSPARENT | AVERAGING | BATCH_NORMS | {"scale", "shift"}
 """What lies between two layers without bending anything, at least in eval mode."""
 
@@ -42,10 +45,13 @@ class MissingNonlinearity(Rule):
 
     When it is wrong: a bottleneck narrower than both its sides is a low-rank factorisation, and grouped, depthwise and
     separable convolutions are structure, not repetition; sums of branches, max pooling, recurrent and attention layers bend;
-    frozen layers are someone else's features. None of them is reported. A deep linear model on purpose is.
+    the projection that ends a depthwise separable block is linear on purpose; frozen layers are someone else's features.
+    None of them is reported. A deep linear model on purpose is. A projection whose mean over time or places a classifier
+    reads is as much too many, but common, and costs little: information.
 
     References: NeuraLint (Nikanjam et al. 2021), "missing non-linearity"; UMLAUT (Schoop et al. 2021), "linear activation
-    in a hidden layer"; Sandler et al. 2018, MobileNetV2 (linear bottlenecks); Goodfellow et al. 2016, section 6.1.
+    in a hidden layer"; Sandler et al. 2018, MobileNetV2 (linear bottlenecks); Baevski et al. 2020,
+    wav2vec 2.0 (its classifier: projector, mean over time, linear); Goodfellow et al. 2016, section 6.1.
     """
 
     id = "SPC113"
@@ -66,7 +72,8 @@ class MissingNonlinearity(Rule):
         pairs = [pair for i in range(len(graph.layers)) if (pair := _pair(graph, i)) is not None]
         if not pairs:
             return ()
-        before, after = pairs[0]
+        pairs.sort(key=lambda pair: pair.averaged)
+        before, after, averaged = pairs[0]
         more = (
             f", and {len(pairs) - 1} more such pairs"
             if len(pairs) > 2
@@ -78,28 +85,38 @@ class MissingNonlinearity(Rule):
             self.finding(
                 f"nothing non-linear stands between {called(before)} and {called(after)}{more}",
                 where=place_of(after),
+                severity=Severity.INFO if averaged else None,
                 cause="two linear maps in a row are one linear map",
                 evidence={
                     "pairs": len(pairs),
-                    "before": [one.key or one.module for one, _ in pairs],
-                    "after": [other.key or other.module for _, other in pairs],
-                    **insert([other.key for _, other in pairs], "relu"),
+                    "before": [pair.before.key or pair.before.module for pair in pairs],
+                    "after": [pair.after.key or pair.after.module for pair in pairs],
+                    **insert([pair.after.key for pair in pairs], "relu"),
                 },
                 advice=(f"an activation (relu, gelu) before {called(after)}", "or only one of the two layers"),
             )
         ]
 
 
-def _pair(graph: Graph, index: int) -> tuple[DesignedLayer, DesignedLayer] | None:
+class _Pair(NamedTuple):
+    """``averaged``: a mean over places or time stands between the two."""
+
+    before: DesignedLayer
+    after: DesignedLayer
+    averaged: bool
+
+
+def _pair(graph: Graph, index: int) -> _Pair | None:
     """The layer at ``index`` and the one before it, where the two amount to one."""
     after = graph.layers[index]
     if after.kind not in AFFINE or len(after.follows) != 1:
         return None
-    at, reshaped = after.follows[0], False
+    at, reshaped, averaged = after.follows[0], False, False
     while at != INPUT and graph.layers[at].kind in STRAIGHT and len(graph.layers[at].follows) == 1:
         if graph.only_reader(at) is None:
             return None
         reshaped = reshaped or graph.layers[at].kind == "reshape"
+        averaged = averaged or graph.layers[at].kind in GLOBAL
         at = graph.layers[at].follows[0]
     if at == INPUT or graph.only_reader(at) is None or graph.layers[at].kind not in AFFINE:
         return None
@@ -107,7 +124,7 @@ def _pair(graph: Graph, index: int) -> tuple[DesignedLayer, DesignedLayer] | Non
     folded = reshaped and before.kind not in CONVS and after.kind in CONVS  # a vector made into maps, as in generators
     if before.frozen or after.frozen or folded or _is_bottleneck(before, after) or _is_separable(before, after):
         return None
-    return before, after
+    return None if _ends_separable(graph, at) else _Pair(before, after, averaged)
 
 
 def _is_bottleneck(before: DesignedLayer, after: DesignedLayer) -> bool:
@@ -128,6 +145,26 @@ def _is_separable(before: DesignedLayer, after: DesignedLayer) -> bool:
         return True
     apart = all(1 in pair for pair in zip(one, other, strict=True))
     return apart and math.prod(one) > 1 and math.prod(other) > 1
+
+
+def _ends_separable(graph: Graph, index: int) -> bool:
+    """Whether a convolution of one place mixes what a grouped one made: the two are one, linear at its end."""
+    kind = graph.layers[index].kind
+    size = numbers(graph.layers[index].arguments.get("kernel_size"), int(kind[4])) if kind in CONVS else None
+    if size is None or math.prod(size) != 1:
+        return False
+    waiting, seen = list(graph.layers[index].follows), set[int]()
+    while waiting:
+        at = waiting.pop()
+        if at == INPUT or at in seen:
+            continue
+        seen.add(at)
+        layer = graph.layers[at]
+        if layer.kind in CONVS and layer.arguments.get("groups", 1) != 1:
+            return True
+        if layer.kind not in WEIGHTED | SUMS:
+            waiting.extend(layer.follows)
+    return False
 
 
 def _width(layer: DesignedLayer) -> tuple[int | None, int | None]:

@@ -6,7 +6,7 @@ from dltool.core.finding import Severity
 from dltool.core.measured.design import DesignedLayer, LossTerm, Samples
 from dltool.rules.spec.change import Evidence, below, insert, put
 from dltool.rules.spec.graph import CONVS
-from dltool.rules.spec.losses import ELEMENTWISE, INDEX_LOSSES, class_dim, classes_of, without_last_one
+from dltool.rules.spec.losses import ELEMENTWISE, INDEX_LOSSES, class_dim, classes_of, counts_from_one, without_last_one
 from dltool.rules.spec.shapes import broadcasts
 
 Reason = tuple[str, str, Severity]
@@ -44,6 +44,8 @@ def _scores(term: LossTerm, leaves: tuple[int, ...], samples: Samples) -> Reason
     outputs, needed = leaves[dim], classes_of(samples, term)
     if needed is None or outputs == needed:
         return None
+    if outputs == samples.classes and counts_from_one(term, samples):
+        return None  # how they are numbered is another rule's matter
     if outputs < needed:
         one = outputs == 1 and needed == 2
         advice = "bce_with_logits as the loss, or two outputs" if one else f"end in {needed} outputs"

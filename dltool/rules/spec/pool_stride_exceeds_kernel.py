@@ -18,7 +18,7 @@ class PoolStrideExceedsKernel(Rule):
     """A pool steps farther than its window is wide: what lies between two windows is never seen.
 
     What it measures: the stride of pools against their dilated windows, dimension by dimension, wherever there is more than
-    one window; the same for convolutions, where it is a warning.
+    one window; the same for convolutions, where it is a warning, or information where each sees channels of its own.
 
     Why it is bad: whole rows and columns of the input have no influence on the output, and the layers before them compute
     them for nothing.
@@ -26,10 +26,11 @@ class PoolStrideExceedsKernel(Rule):
     How to fix: a stride no larger than the window; leave the stride out, and it is the window.
 
     When it is wrong: a window of one step is sampling on purpose (the shortcuts of residual nets, the last level of
-    feature pyramids) and not reported; nor is a pool that covers all that arrives with its first window.
+    feature pyramids) and not reported; nor is a pool that covers all that arrives with its first window. Depthwise
+    convolutions that thin out keys and values of an attention do so on purpose: information.
 
     References: NeuraLint (Nikanjam et al. 2021), "window size and stride"; He et al. 2016, section 4.1 (option B
-    shortcuts); Lin et al. 2017, Feature pyramid networks.
+    shortcuts); Lin et al. 2017, Feature pyramid networks; Li et al. 2022, MViTv2 (windows of 3, strides of 4).
     """
 
     id = "SPC117"
@@ -54,7 +55,7 @@ class PoolStrideExceedsKernel(Rule):
         return self.finding(
             f"{called(layer)} sees {window.reach} of every {window.stride} steps: the stride is larger than the window",
             where=place_of(layer),
-            severity=None if layer.kind in POOLS else Severity.WARNING,
+            severity=None if layer.kind in POOLS else Severity.INFO if _is_depthwise(layer) else Severity.WARNING,
             cause=f"{unseen} {'step' if unseen == 1 else 'steps'} between two windows are never looked at",
             evidence={
                 "kernel_size": window.size,
@@ -65,6 +66,11 @@ class PoolStrideExceedsKernel(Rule):
             limit={"stride": window.reach},
             advice=(f"a stride of {window.reach} or less",),
         )
+
+
+def _is_depthwise(layer: DesignedLayer) -> bool:
+    groups = layer.arguments.get("groups", 1)
+    return groups != 1 and groups == layer.arguments.get("in_channels")
 
 
 def _skips(window: Window) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -11,8 +12,8 @@ from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.bounded_output_regression import NO_RANGE
 from dltool.rules.spec.change import Evidence, drop, put
-from dltool.rules.spec.graph import NO_END, NO_LOSS, Graph, called, place_of
-from dltool.rules.spec.losses import VALUE_LOSSES, knows_a_loss
+from dltool.rules.spec.graph import AVERAGING, NO_END, NO_LOSS, PICKING, Graph, called, place_of
+from dltool.rules.spec.losses import INDEX_LOSSES, VALUE_LOSSES, knows_a_loss
 from dltool.rules.spec.ranges import RELUS, Bounds, output_bounds
 from dltool.rules.spec.unreachable import has_spread, unreachable
 
@@ -39,10 +40,12 @@ class ReluOutput(Rule):
     How to fix: no activation at the end.
 
     When it is wrong: targets that are never negative (counts, prices, a regression from 0 up), rates of a Poisson loss with
-    `log_input: false`, and features that another layer reads are healthy and not reported.
+    `log_input: false`, and features that another layer reads are healthy and not reported. A score that is the mean or the
+    largest of many places behind the ReLU is seldom 0 for all samples, and published nets end so: information alone.
 
     References: Wardat et al. 2022, DeepDiagnosis ("ReLU head with cross-entropy"); NeuraLint (Nikanjam et al. 2021), "wrong
-    last activation"; CS231n notes 2016, "Neural networks 1" (no activation on the output layer).
+    last activation"; CS231n notes 2016, "Neural networks 1" (no activation on the output layer); Lin et al. 2014, Network
+    in network, and Iandola et al. 2016, SqueezeNet (ReLU, then a global average).
     """
 
     id = "SPC107"
@@ -88,6 +91,7 @@ class ReluOutput(Rule):
             self.finding(
                 f"the model ends in {called(bounds.layer)}, but {term.name} needs outputs below 0 too: {reason}",
                 where=place_of(bounds.layer),
+                severity=Severity.INFO if _is_pooled(graph, term) else None,
                 cause="a ReLU on the output layer",
                 evidence={
                     "final_activation": bounds.layer.kind,
@@ -121,6 +125,14 @@ class ReluOutput(Rule):
         if far is None or far.excess_std <= self.limits["excess"]:
             return None
         return f"targets go {far.side} {far.bound:g}, to {far.target:.3g}"
+
+
+def _is_pooled(graph: Graph, term: LossTerm) -> bool:
+    """Whether each of the scores, which need only differ, is made of several places behind the ReLU."""
+    end = graph.end(term)
+    if end is None or end.kind not in AVERAGING | PICKING or term.name not in INDEX_LOSSES or term.expects != "logits":
+        return False
+    return end.arrives is None or end.leaves is None or math.prod(end.arrives) > math.prod(end.leaves)
 
 
 def _taken_for(term: LossTerm) -> str:

@@ -11,7 +11,7 @@ from dltool.core.measurements import DataFacts, Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.spec.change import Evidence, put
 from dltool.rules.spec.graph import NO_LOSS, Graph, place_of_term
-from dltool.rules.spec.losses import INDEX_LOSSES, SIGN_LOSSES, YES_NO_LOSSES, class_dim, ignored_label
+from dltool.rules.spec.losses import INDEX_LOSSES, SIGN_LOSSES, YES_NO_LOSSES, class_dim, counts_from_one, ignored_label
 
 Reason = tuple[str, str, str]
 """What is wrong, what the loss takes, and what to do."""
@@ -98,20 +98,13 @@ def _outputs(graph: Graph | None, term: LossTerm, samples: Samples) -> int | Non
 
 def _numbering(term: LossTerm, samples: Samples, outputs: int | None) -> Reason | None:
     """Labels that do not count from 0; where the data themselves are judged, rules on the data tell."""
-    low, high, classes = samples.label_min, samples.label_max, samples.classes
+    low, high = samples.label_min, samples.label_max
     if term.name not in INDEX_LOSSES or samples.renumbered or samples.target_kind != "class-index" or low is None:
         return None
     if low < 0 and low != ignored_label(term):
         return f"labels go down to {low}", "class numbers from 0", "number the classes from 0"
     roomy = outputs is not None and high is not None and outputs > high
-    if (
-        low == 1
-        and not roomy
-        and high is not None
-        and high >= 2
-        and classes == high
-        and ignored_label(term) not in range(1, high + 1)
-    ):
+    if not roomy and counts_from_one(term, samples):
         return f"the labels run from 1 to {high}; classes count from 0", "class numbers from 0", "subtract 1 from the labels"
     return None
 

@@ -63,6 +63,11 @@ FAULTY: dict[str, list[tuple[str, ...]]] = {
         (f"{HEAD}, relu]",),
         ("[{linear: 8}, tanh, {linear: 1}, relu]", "vectors normal", "loss: mse"),
         (f"{CONV}- global_avg_pool\n- linear: 1\n- relu", "maps binary", "loss: bce_with_logits"),
+        (
+            f"{CONV}- conv2d: {{out_channels: 1, kernel_size: 1}}\n- relu\n- global_avg_pool",
+            "maps binary",
+            "loss: bce_with_logits",
+        ),
         ("[{gru: 8}, {linear: 1}, relu]", "series normal", "loss: l1"),
         ("[{linear: 8}, tanh, {linear: 1}, relu6]", "vectors binary", "loss: bce"),
         (f"{HEAD}, relu]", "vectors classes-3", "loss: nll"),
@@ -145,11 +150,11 @@ FAULTY: dict[str, list[tuple[str, ...]]] = {
     ],
     "excessive-dropout": [
         ("[{linear: 16}, relu, {dropout: 0.8}, {linear: 3}]",),
-        ("[{dropout: 0.7}, {linear: 16}, relu, {linear: 3}]",),
-        ("[{linear: 16}, relu, {dropout: 0.4}, {dropout: 0.4}, {linear: 3}]",),
+        ("[{dropout: 0.75}, {linear: 16}, relu, {linear: 3}]",),
+        ("[{linear: 16}, relu, {dropout: 0.5}, {dropout: 0.5}, {linear: 3}]",),
         (f"{CONV}- dropout: 0.5\n- batch_norm\n- global_avg_pool\n- linear: 4", "maps classes-4"),
         (f"{HEAD}, {{dropout: 0.1}}]",),
-        ("[{lstm: {hidden_size: 8, num_layers: 2, dropout: 0.7}}, {linear: 1}]", "series normal", "loss: mse"),
+        ("[{lstm: {hidden_size: 8, num_layers: 2, dropout: 0.8}}, {linear: 1}]", "series normal", "loss: mse"),
         ("[{drop_connect: {out_features: 16, p: 0.9}}, relu, {linear: 3}]",),
     ],
     "excessive-regularisation": [

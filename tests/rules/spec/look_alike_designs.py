@@ -53,6 +53,8 @@ LOOK_ALIKES: dict[str, list[tuple[str, ...]]] = {
         (ONE[:-1] + ", relu]", "vectors counts", "loss: {poisson: {log_input: false}}"),
         (ONE[:-1] + ", relu]", "vectors large ; normalize_target: minmax", "loss: l1"),
         (ONE[:-1] + ", leaky_relu]", "vectors binary", "loss: bce_with_logits"),
+        (f"{CONV}- conv2d: {{out_channels: 4, kernel_size: 1}}\n- relu\n- global_avg_pool", "maps classes-4"),
+        (f"{CONV}- conv2d: {{out_channels: 4, kernel_size: 1}}\n- relu\n- global_max_pool", "maps classes-4", "loss: hinge"),
     ],
     "loss-task-mismatch": [
         (ONE, "vectors counts", "loss: mse"),

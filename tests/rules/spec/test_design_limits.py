@@ -137,7 +137,7 @@ def test_summed_losses(lr, fires):
     assert len(changed("sum-reduction", spec(MLP, rest=summed), lr=lr)) == fires
 
 
-@pytest.mark.parametrize(("p", "fires"), [(0.6, 0), (0.61, 1), (0.99, 1)])
+@pytest.mark.parametrize(("p", "fires"), [(0.7, 0), (0.71, 1), (0.99, 1)])
 def test_dropout(p, fires):
     model = f"[{{linear: 16}}, relu, {{dropout: {p}}}, {{linear: 3}}]"
     assert len(found("excessive-dropout", *designed(*spec(model)))) == fires
