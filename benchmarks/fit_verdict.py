@@ -15,16 +15,9 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
-from dltool.core.measurements import (
-    Baseline,
-    EpochRecord,
-    History,
-    Measurements,
-    Section,
-    StepGain,
-    StepGains,
-    Task,
-)
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import Baseline, EpochRecord, History, StepGain, StepGains
+from dltool.core.measurements import Measurements, Section
 from dltool.rules.fit_verdict import verdict
 
 BLOCKS = 20

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltool.core.measurements import DataFacts, TaskKind
+from dltool.core.measured.task import DataFacts, TaskKind
 from dltool.training.experiment import BatchSource
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltool.core.errors import DataError, Problem
-from dltool.core.measurements import DataFacts, DataProblemRows
+from dltool.core.measured.task import DataFacts, DataProblemRows
 from dltool.data.dataset import DataBundle, Labels
 from dltool.data.image_files import ImageFiles
 from dltool.data.layout import Layout

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dltool.core.errors import DataError, Problem
-from dltool.core.measurements import TaskKind
+from dltool.core.measured.task import TaskKind
 from dltool.data.layout import Layout
 from dltool.data.moments import Moments
 from dltool.data.targets import Encoded, flatten

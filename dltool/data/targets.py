@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dltool.core.errors import DataError, Location, Problem
-from dltool.core.measurements import TaskKind
+from dltool.core.measured.task import TaskKind
 from dltool.data.forms import FORMS, IGNORED, OTHER_TASKS, Form, Wanted, is_discrete
 from dltool.data.table import Array, Table, examples, to_float32
 

@@ -13,7 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dltool.core.measurements import Baseline, Output, Section
+from dltool.core.measured.task import Output
+from dltool.core.measured.training import Baseline
+from dltool.core.measurements import Section
 from dltool.diagnostics.example import example, placed
 from dltool.probes.baseline import MOST_TARGETS, fit_constant
 from dltool.probes.input_use import MOST_SAMPLES, input_use

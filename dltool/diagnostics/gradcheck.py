@@ -23,7 +23,8 @@ from dltool.core.measured.gradcheck import (
     Culprits,
     GradientRecord,
 )
-from dltool.core.measurements import Measurements, NonFinite, NonFiniteEvent, Section
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent
+from dltool.core.measurements import Measurements, Section
 from dltool.core.report import Report
 from dltool.diagnostics.gradcheck_estimate import Counter
 from dltool.diagnostics.gradcheck_point import groups_of, left_out, own_precision, point_of, precision_cost

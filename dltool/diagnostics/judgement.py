@@ -12,7 +12,9 @@ import torch
 from dltool.core.codec import encode
 from dltool.core.errors import Location
 from dltool.core.finding import Finding
-from dltool.core.measurements import Measurements, Optimisation, Task
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import Optimisation
+from dltool.core.measurements import Measurements
 from dltool.core.report import Report, RunInfo
 from dltool.core.version import VERSION
 from dltool.diagnostics.ignored_lines import PYTHON, orders_to_ignore, without_ignored_lines

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from dltool.core.codec import dumps
 from dltool.core.measured.hunt import Evidence, FirstBadStep, StepsPlanned, StepsRun
-from dltool.core.measurements import Measurements, NonFinite, NonFiniteEvent, Section
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent
+from dltool.core.measurements import Measurements, Section
 from dltool.core.report import Report
 from dltool.diagnostics.hunt.code import line_of
 from dltool.diagnostics.hunt.evidence import write_evidence

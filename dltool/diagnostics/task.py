@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dltool.core.measurements import Task
+from dltool.core.measured.task import Task
 from dltool.data.target_statistics import MOST_CLASSES
 from dltool.diagnostics.example import example
 from dltool.training.experiment import BatchSource, Experiment

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from dltool.core.measurements import Baseline
+from dltool.core.measured.training import Baseline
 from dltool.probes.nested import Nested, Pair, batch_size, first_tensor, transform
 
 MOST_TARGETS = 4096

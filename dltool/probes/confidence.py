@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dltool.core.measurements import UnitShare
+from dltool.core.measured.training import UnitShare
 
 ALPHA = 0.05
 """One-sided error rate of each unit's bound."""

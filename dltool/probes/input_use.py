@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dltool.core.measurements import InputUse
+from dltool.core.measured.training import InputUse
 from dltool.probes.gather import gather
 from dltool.probes.nested import Loss, Nested, Pair, batch_size, place, take, transform
 from dltool.probes.preserve import device_of, evaluating

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from dltool.core.measurements import LabelSignal, TaskKind
+from dltool.core.measured.task import TaskKind
+from dltool.core.measured.training import LabelSignal
 from dltool.probes.gather import gather
 from dltool.probes.nested import Pair, tensors
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from dltool.core.measurements import Mixing
+from dltool.core.measured.training import Mixing
 from dltool.probes.gather import gather
 from dltool.probes.nested import Pair, batch_size, first_tensor, place, take
 from dltool.probes.preserve import device_of, evaluating

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.probes.finite import bad_rows, count_bad, has_nan, is_allowed, is_finite, kind_of_bad, mended
 from dltool.probes.nested import Loss, Nested, Pair, batch_size, take, transform
 from dltool.probes.preserve import TorchRandom, preserved

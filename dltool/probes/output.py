@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dltool.core.measurements import Output
+from dltool.core.measured.task import Output
 from dltool.probes.activations import Network
 from dltool.probes.nested import Loss, Nested, Pair, batch_size, first_tensor, place, transform
 from dltool.probes.preserve import device_of, evaluating

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dltool.core.measured.init_stats import InitLayer, Role, SignalGrowth
-from dltool.core.measurements import UnitShare
+from dltool.core.measured.training import UnitShare
 from dltool.probes.activations import IdleCounts, Network
 from dltool.probes.confidence import dead_share, saturated_share
 from dltool.probes.gates import GateCounts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dltool.core.measurements import Task
+from dltool.core.measured.task import Task
 
 FULL_BATCH_MOST = 2000
 """Samples up to which batch gradient descent is sensible (Ng, Deep Learning Specialization, course 2, week 2)."""

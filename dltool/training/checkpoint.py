@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from dltool.core.codec import dumps
-from dltool.core.measurements import EpochRecord
+from dltool.core.measured.training import EpochRecord
 from dltool.training import rng
 from dltool.training.experiment import Experiment
 from dltool.training.identity import identity

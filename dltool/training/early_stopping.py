@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from dltool.core.errors import Problem, SpecError, closest
-from dltool.core.measurements import EpochRecord
+from dltool.core.measured.training import EpochRecord
 from dltool.training.experiment import EarlyStopping, Metric
 
 

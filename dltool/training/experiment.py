@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dltool.core.errors import Location
-from dltool.core.measurements import DataFacts, TaskKind
+from dltool.core.measured.task import DataFacts, TaskKind
 from dltool.core.suppression import Order, Suppression
 
 Nested = Any

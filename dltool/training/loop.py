@@ -15,7 +15,7 @@ from typing import Any
 
 from dltool.core.codec import decode, encode
 from dltool.core.errors import SpecError
-from dltool.core.measurements import EpochRecord, History
+from dltool.core.measured.training import EpochRecord, History
 from dltool.training import rng
 from dltool.training.checkpoint import Checkpoints, capture, restore
 from dltool.training.early_stopping import Patience

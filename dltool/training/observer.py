@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dltool.core.measurements import EpochRecord
+from dltool.core.measured.training import EpochRecord
 from dltool.training.experiment import Batch, Nested
 
 

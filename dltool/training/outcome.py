@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from dltool.core.measurements import History, LossTrace, Optimisation
+from dltool.core.measured.training import History, LossTrace, Optimisation
 from dltool.training.experiment import Experiment
 from dltool.training.step_clock import StepClock
 

@@ -16,14 +16,8 @@ import torch
 from torch import Tensor
 
 from dltool.core.codec import decode, encode
-from dltool.core.measurements import (
-    GradientTrace,
-    Parameters,
-    Section,
-    StepGain,
-    StepGains,
-    Watch,
-)
+from dltool.core.measured.training import GradientTrace, Parameters, StepGain, StepGains, Watch
+from dltool.core.measurements import Section
 from dltool.probes.activations import IdleCounts, Moments, Network
 from dltool.probes.gates import GateCounts
 from dltool.probes.graph import foreign_parameters

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from dltool.core.codec import decode, encode
-from dltool.core.measurements import NonFinite, NonFiniteEvent
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent
 from dltool.probes.finite import is_finite
 from dltool.probes.nonfinite import bad_buffers, bad_gradients, bad_parameters, event_at, holder, locate_bad_loss
 from dltool.probes.preserve import TorchRandom

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from dltool.core.measurements import LayerRecord, Layers, ParameterRecord, Summary, UnitShare
+from dltool.core.measured.training import LayerRecord, Layers, ParameterRecord, Summary, UnitShare
 from dltool.probes.activations import Network
 from dltool.probes.confidence import dead_share, saturated_share
 from dltool.probes.parameters import NO_GRADIENT, Named, total_norm

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dltool.core.measurements import Summary
+from dltool.core.measured.training import Summary
 
 
 def summarise(values: Iterable[float]) -> Summary | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from dltool.core.measurements import SymmetricUnits, Symmetry
+from dltool.core.measured.training import SymmetricUnits, Symmetry
 from dltool.probes.symmetry import UnitLayer, distinct_rows, distinct_weights, unit_layers
 
 

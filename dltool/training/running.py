@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dltool.core.measurements import LossTrace
+from dltool.core.measured.training import LossTrace
 from dltool.training.spikes import SpikeDetector
 
 DECAY = 0.98

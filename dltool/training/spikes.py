@@ -17,7 +17,7 @@ import math
 from collections import deque
 from typing import Any
 
-from dltool.core.measurements import Spike
+from dltool.core.measured.training import Spike
 
 WINDOW = 100
 TAIL = 10

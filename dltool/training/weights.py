@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from dltool.core.measurements import EpochRecord
+from dltool.core.measured.training import EpochRecord
 from dltool.probes.preserve import overwrite
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from dltool.core import measurements as m
 from dltool.core.codec import decode, dumps, encode
+from dltool.core.measured.training import Layers
 
 SECTIONS = m.every_section()
 COMMANDS = ["train", *sorted({kind.only_in for kind in SECTIONS if kind.only_in is not None})]
@@ -94,7 +95,7 @@ def test_what_is_no_plain_data_is_refused() -> None:
 
 
 def test_a_section_of_one_field_is_that_field() -> None:
-    assert m.Measurements([m.Layers(layers=())]).to_dict() == {"layers": []}
+    assert m.Measurements([Layers(layers=())]).to_dict() == {"layers": []}
 
 
 def test_a_saved_report_is_read_without_the_command_that_wrote_it() -> None:
@@ -108,4 +109,4 @@ def test_a_saved_report_is_read_without_the_command_that_wrote_it() -> None:
 
 
 def test_unknown_keys_are_passed_over() -> None:
-    assert list(m.Measurements.from_dict({"fit_status": "good-fit", "layers": []})) == [m.Layers(layers=())]
+    assert list(m.Measurements.from_dict({"fit_status": "good-fit", "layers": []})) == [Layers(layers=())]

@@ -8,21 +8,20 @@ from typing import Any
 from dltool.core.codec import dumps
 from dltool.core.finding import Check, Finding, Severity, Where
 from dltool.core.measured.speed import Speed
-from dltool.core.measurements import (
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import (
     Baseline,
     EpochRecord,
     History,
     LayerRecord,
     Layers,
-    Measurements,
     Optimisation,
     ParameterRecord,
     Parameters,
-    Section,
     Summary,
-    Task,
     UnitShare,
 )
+from dltool.core.measurements import Measurements, Section
 from dltool.core.report import Report, RunInfo
 
 BLOCK_OFFSETS = (-0.02, 0.01, 0.03, -0.01, 0.02, -0.03, 0.0, 0.0)

@@ -17,7 +17,8 @@ from dltool.core.measured.lr_find import LrRange, SuggestedLr
 from dltool.core.measured.scan import BadSample, BadSamples, SamplesScanned
 from dltool.core.measured.scan_classes import ClassCount, ClassTable
 from dltool.core.measured.scan_tables import Feature, FeatureTable
-from dltool.core.measurements import Layers, Measurements, Parameters
+from dltool.core.measured.training import Layers, Parameters
+from dltool.core.measurements import Measurements
 from dltool.diagnostics.compare.run import CompareOptions, run
 
 

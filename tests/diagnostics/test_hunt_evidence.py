@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.diagnostics.hunt.evidence import write_evidence
 from dltool.specs.target import open_target
 from dltool.training import rng

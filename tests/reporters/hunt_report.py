@@ -16,7 +16,8 @@ from dltool.core.measured.hunt import (
     StepsPlanned,
     StepsRun,
 )
-from dltool.core.measurements import Measurements, NonFinite, NonFiniteEvent, Section, TensorFacts
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent, TensorFacts
+from dltool.core.measurements import Measurements, Section
 from dltool.core.report import Report, RunInfo
 
 GUARDING = Guarding(snapshot_every=16, snapshot_bytes=1_234_000, kept_bytes=2_900_000)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 
 from dltool.core.finding import Check, Finding, Severity, Where
-from dltool.core.measurements import (
+from dltool.core.measured.training import (
     Baseline,
     EpochRecord,
     History,
     LayerRecord,
     Layers,
     LossTrace,
-    Measurements,
     Optimisation,
     Spike,
     Summary,
     UnitShare,
     Watch,
 )
+from dltool.core.measurements import Measurements
 from dltool.core.report import Report, RunInfo
 
 

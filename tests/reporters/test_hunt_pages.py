@@ -9,7 +9,8 @@ from hunt_report import EVENT, finding, hunted, passed, report
 from rich.cells import cell_len
 
 from dltool.core.measured.hunt import BadInput, BadInputs, StepsRun
-from dltool.core.measurements import Measurements, NonFinite, TensorFacts
+from dltool.core.measured.non_finite import NonFinite, TensorFacts
+from dltool.core.measurements import Measurements
 from dltool.reporters.base import Detail, Look
 from dltool.reporters.table.birth import tensor
 from dltool.reporters.table.page import Page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dltool.core.measured.hunt import LayerGrowth, LeadUp
-from dltool.core.measurements import NonFiniteEvent, TensorFacts
+from dltool.core.measured.non_finite import NonFiniteEvent, TensorFacts
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.registry import explain
 

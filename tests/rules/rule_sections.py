@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dltool.core.measurements import (
-    DataFacts,
+from dltool.core.measured.task import DataFacts, Output, Task
+from dltool.core.measured.training import (
     LayerRecord,
-    Measurements,
     Optimisation,
-    Output,
     ParameterRecord,
     Parameters,
     StepGain,
     StepGains,
     Summary,
-    Task,
     UnitShare,
 )
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.fit_verdict import FitVerdict
 

@@ -5,7 +5,7 @@ import pytest
 from rule_sections import GOOD, NOTHING, OPTIMISATION, OUTPUT, fit, judged, layer, parameter, share, summary
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import Layers, Parameters
+from dltool.core.measured.training import Layers, Parameters
 from dltool.rules.activations.collapsed_representation import CollapsedRepresentation
 from dltool.rules.activations.dead_relu import DeadRelu
 from dltool.rules.activations.saturated_activation import SaturatedActivation

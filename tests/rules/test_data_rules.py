@@ -5,7 +5,8 @@ import pytest
 from rule_sections import FACTS, GOOD, NOTHING, REGRESSION, TASK, fit, judged, layer
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import Baseline, DataProblemRows, EpochRecord, History, LabelSignal, Layers
+from dltool.core.measured.task import DataProblemRows
+from dltool.core.measured.training import Baseline, EpochRecord, History, LabelSignal, Layers
 from dltool.rules.base import Skip
 from dltool.rules.data.class_imbalance import ClassImbalance
 from dltool.rules.data.constant_feature import ConstantFeature

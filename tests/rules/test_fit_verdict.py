@@ -12,20 +12,19 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rule_sections import FACTS, OPTIMISATION, OUTPUT, REGRESSION, TASK, parameter
 
-from dltool.core.measurements import (
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent
+from dltool.core.measured.training import (
     Baseline,
     EpochRecord,
     History,
     InputUse,
     LabelSignal,
     LossTrace,
-    Measurements,
-    NonFinite,
-    NonFiniteEvent,
     Parameters,
     StepGain,
     StepGains,
 )
+from dltool.core.measurements import Measurements
 from dltool.rules.fit_status.case import FitStatus
 from dltool.rules.fit_verdict import verdict
 

@@ -5,7 +5,7 @@ import pytest
 from rule_sections import GOOD, NOTHING, OPTIMISATION, fit, judged, parameter, stack, summary
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import GradientTrace, Mixing, Parameters
+from dltool.core.measured.training import GradientTrace, Mixing, Parameters
 from dltool.rules.base import Skip
 from dltool.rules.gradients.batch_mixing import BatchMixing
 from dltool.rules.gradients.exploding_gradient import ExplodingGradient

@@ -7,7 +7,7 @@ import pytest
 from rule_sections import judged
 
 from dltool.core.measured.init_stats import Growth, InitLayer, InitLayers, SignalGrowth
-from dltool.core.measurements import UnitShare
+from dltool.core.measured.training import UnitShare
 from dltool.rules.base import Skip
 from dltool.rules.initialisation.exploding_activations import ExplodingActivations
 from dltool.rules.initialisation.exploding_gradients_at_init import ExplodingGradientsAtInit

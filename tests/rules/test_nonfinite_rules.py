@@ -6,7 +6,7 @@ from rule_sections import judged
 from dltool.core.codec import dumps
 from dltool.core.finding import Phase, Severity
 from dltool.core.measured.hunt import BadInputs, FixTrial, FixTrials
-from dltool.core.measurements import NonFinite, NonFiniteEvent
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent
 from dltool.rules.catalogue import every_rule
 from dltool.rules.nonfinite.first_event import FirstEvent
 

@@ -4,7 +4,8 @@ import pytest
 from rule_sections import FACTS, GOOD, OUTPUT, TASK, gains, stack
 
 from dltool.core.errors import UserError
-from dltool.core.measurements import Baseline, EpochRecord, History, Measurements
+from dltool.core.measured.training import Baseline, EpochRecord, History
+from dltool.core.measurements import Measurements
 from dltool.rules.catalogue import RULES
 from dltool.rules.select import choose, judge
 

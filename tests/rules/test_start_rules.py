@@ -5,7 +5,7 @@ import pytest
 from rule_sections import GOOD, NOTHING, OUTPUT, REGRESSION, TASK, judged, parameter
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import Parameters, SymmetricUnits, Symmetry
+from dltool.core.measured.training import Parameters, SymmetricUnits, Symmetry
 from dltool.rules.base import Skip
 from dltool.rules.initialisation.surprising_initial_loss import SurprisingInitialLoss
 from dltool.rules.initialisation.symmetric_units import SymmetricUnitsAtStart

@@ -4,7 +4,8 @@ import pytest
 from rule_sections import GOOD, NOTHING, OPTIMISATION, fit, gains, judged, layer, parameter, share, stack
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import Layers, LossTrace, NonFinite, NonFiniteEvent, Parameters, Spike, StepGain, StepGains
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent
+from dltool.core.measured.training import Layers, LossTrace, Parameters, Spike, StepGain, StepGains
 from dltool.rules.base import Skip
 from dltool.rules.updates.learning_rate_too_high import LearningRateTooHigh
 from dltool.rules.updates.learning_rate_too_low import LearningRateTooLow

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plain_events import grown
 
-from dltool.core.measurements import Measurements, NonFinite, NonFiniteEvent, TensorFacts
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent, TensorFacts
+from dltool.core.measurements import Measurements
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.dtypes import RANGES
 from dltool.rules.nonfinite.why.overflow import REACHES

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from plain_events import INFINITE, bad, event, facts
 from traced_events import event_of, updated, weights
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.registry import explain
 

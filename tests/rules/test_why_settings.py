@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from plain_events import INFINITE, bad, cause, event, facts, grown, mechanism
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.registry import explain
 

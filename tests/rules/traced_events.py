@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.probes.trace.record import Operation
 from dltool.probes.trace.suspects import suspects
 from dltool.probes.trace.tracer import Tracer

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from dltool.core.errors import SpecError
-from dltool.core.measurements import EpochRecord
+from dltool.core.measured.training import EpochRecord
 from dltool.training.early_stopping import Patience
 from dltool.training.experiment import EarlyStopping, Metric
 

@@ -10,16 +10,9 @@ from torch import nn
 from toys import MeanLoss, blobs, experiment, mlp, same, weights
 
 from dltool.core.codec import dumps
-from dltool.core.measurements import (
-    GradientTrace,
-    Layers,
-    Measurements,
-    NonFinite,
-    Parameters,
-    StepGains,
-    Symmetry,
-    Watch,
-)
+from dltool.core.measured.non_finite import NonFinite
+from dltool.core.measured.training import GradientTrace, Layers, Parameters, StepGains, Symmetry, Watch
+from dltool.core.measurements import Measurements
 from dltool.training import state_file
 from dltool.training.experiment import Regularisation
 from dltool.training.loop import fit

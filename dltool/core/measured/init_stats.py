@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from dltool.core.measurements import Section, UnitShare
+from dltool.core.measured.training import UnitShare
+from dltool.core.measurements import Section
 
 Role = Literal["weights", "block", "activation", "normalisation", "embedding", "other"]
 Theory = Literal["he", "xavier", "lecun"]

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 
 from dltool.core.measured.compare import ComparedFindings, ComparedSides, Doubt, RulesLost, Side
 from dltool.core.measured.speed import Speed
-from dltool.core.measurements import Optimisation, Task
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import Optimisation
 from dltool.core.report import SCHEMA_VERSION
 from dltool.diagnostics.compare.read import Opened
 

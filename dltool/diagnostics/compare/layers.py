@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from dltool.core.measured.compare import Change
 from dltool.core.measured.init_stats import InitLayer, InitLayers
-from dltool.core.measurements import LayerRecord, Layers, Measurements, Parameters, Summary, UnitShare
+from dltool.core.measured.training import LayerRecord, Layers, Parameters, Summary, UnitShare
+from dltool.core.measurements import Measurements
 from dltool.diagnostics.compare.change import Quantity, change_of
 
 GRADIENT_FACTOR = 5.0

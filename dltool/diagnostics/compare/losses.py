@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dltool.core.measured.compare import Better, Change, ComparedCurve
-from dltool.core.measurements import Baseline, EpochRecord, History, Measurements, Task
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import Baseline, EpochRecord, History
+from dltool.core.measurements import Measurements
 from dltool.core.statistics import jitter_std, weighted_mean
 from dltool.diagnostics.compare.change import Quantity, change_of
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dltool.core.measured.compare import Change, Doubt
 from dltool.core.measured.speed import Speed
-from dltool.core.measurements import Optimisation
+from dltool.core.measured.training import Optimisation
 from dltool.diagnostics.compare.change import Quantity, change_of
 from dltool.diagnostics.compare.read import Opened
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dltool.core.measured.compare import ComparedWord
-from dltool.core.measurements import Optimisation
+from dltool.core.measured.training import Optimisation
 from dltool.diagnostics.compare.data import data_words
 from dltool.diagnostics.compare.read import Opened
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.diagnostics.hunt.fixes import HALVES, clipped, in_float32, slowed, with_eps
 from dltool.diagnostics.hunt.rows import Layout, alike, exchanged, layout, same_rows
 from dltool.training.experiment import Batch, Experiment

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dltool.core.finding import Phase
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.diagnostics.hunt.proof import Cause
 from dltool.diagnostics.hunt.traced import Traced, trace
 from dltool.probes.finite import is_finite

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.diagnostics.hunt import replay_script
 from dltool.diagnostics.hunt.state import plain, state_now
 from dltool.training.experiment import Experiment, Nested

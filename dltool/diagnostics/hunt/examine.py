@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.diagnostics.hunt.event import event_of
 from dltool.diagnostics.hunt.proof import find_cause
 from dltool.diagnostics.hunt.samples import responsible

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from dltool.core.measured.hunt import FixTrial, FixTrials
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.diagnostics.hunt.cures import Cure, cures
 from dltool.training.moment import Moment
 from dltool.training.patrol import BATCHES_KEPT_BYTES, Caught

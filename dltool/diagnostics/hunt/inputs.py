@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dltool.core.errors import UserError
 from dltool.core.measured.hunt import BadInput, BadInputs
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.diagnostics.hunt.code import line_of
 from dltool.diagnostics.hunt.culprits import guilty_rows
 from dltool.probes.finite import bad_rows, has_nan, is_finite

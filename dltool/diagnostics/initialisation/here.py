@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from dltool.core.errors import UserError
 from dltool.core.measured.init_stats import InitLayers, LossAtStart
-from dltool.core.measurements import Output, Section, SymmetricUnits, Symmetry
+from dltool.core.measured.task import Output
+from dltool.core.measured.training import SymmetricUnits, Symmetry
+from dltool.core.measurements import Section
 from dltool.diagnostics.aftermath import SQUASHED
 from dltool.probes.baseline import baseline, fit_constant
 from dltool.probes.nested import batch_size

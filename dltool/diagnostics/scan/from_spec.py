@@ -15,7 +15,8 @@ from dltool.core.finding import Severity
 from dltool.core.measured.scan_classes import ClassTable
 from dltool.core.measured.scan_flaws import ScanFlaws
 from dltool.core.measured.scan_model import Misfit, ModelFit, Probed
-from dltool.core.measurements import DataFacts, Section
+from dltool.core.measured.task import DataFacts
+from dltool.core.measurements import Section
 from dltool.core.report import Report
 from dltool.data.batches import Batches
 from dltool.data.subset import read_exclusions

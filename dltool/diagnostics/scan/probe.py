@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from dltool.core.errors import TargetError
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.core.measured.scan_model import Probed, ProbedSample
-from dltool.core.measurements import NonFiniteEvent
 from dltool.diagnostics.hunt.inputs import pass_inputs
 from dltool.training import rng
 from dltool.training.experiment import Batch, Criterion, Experiment, TrainSettings

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dltool.core.finding import Phase
-from dltool.core.measurements import TensorFacts
+from dltool.core.measured.non_finite import TensorFacts
 from dltool.probes.finite import mended
 from dltool.probes.trace.facts import Bad, bad_in, born_mask, facts, first_place, plain, rows_of
 from dltool.probes.trace.flow import Taken

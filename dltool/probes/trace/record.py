@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from dltool.core.finding import Phase
-from dltool.core.measurements import TensorFacts
+from dltool.core.measured.non_finite import TensorFacts
 
 LeafKind = Literal["input", "target", "parameter", "buffer", "state", "constant"]
 """What a value can be that no traced operator made; ``state`` is the optimizer's, ``constant`` a tensor of nobody's."""

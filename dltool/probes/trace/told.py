@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dltool.core.finding import Phase
-from dltool.core.measurements import NonFiniteEvent, TensorFacts
+from dltool.core.measured.non_finite import NonFiniteEvent, TensorFacts
 from dltool.probes.paths import seen_from_here
 from dltool.probes.trace.record import Leaf, Operation
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from dltool.core.finding import Finding
-from dltool.core.measurements import NonFinite, NonFiniteEvent, TensorFacts
 from dltool.reporters.numbers import plural, trimmed
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import GOOD_STYLE, QUIET_STYLE, said
 from dltool.reporters.table.words import worded
+
+if TYPE_CHECKING:
+    from dltool.core.measured.non_finite import NonFiniteEvent, TensorFacts
 
 MOST_INPUTS = 4
 """Inputs of an operator that are shown; the rest is in the JSON report."""
@@ -19,9 +22,11 @@ MOST_INPUTS = 4
 
 def event_of(finding: Finding, page: Page) -> NonFiniteEvent | None:
     """What was measured of the value that ``finding`` reports; None for findings about anything else."""
-    events = page.measured[NonFinite].events if NonFinite in page.measured else ()
-    if not finding.rule.startswith("NAN"):
+    if "non_finite" not in page.measured.keys or not finding.rule.startswith("NAN"):
         return None
+    from dltool.core.measured.non_finite import NonFinite
+
+    events = page.measured[NonFinite].events
     return next((e for e in events if (e.phase, e.step) == (finding.where.phase, finding.where.step)), None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from dltool.core.measurements import EpochRecord, History, LossTrace
+from dltool.core.measured.training import EpochRecord, History, LossTrace
 from dltool.reporters.numbers import plural
 from dltool.reporters.plot import DASHED, DOTTED, Line, Series, plot
 from dltool.reporters.table.page import Page

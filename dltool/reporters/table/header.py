@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from dltool.core.measurements import Optimisation
 from dltool.reporters.numbers import plural
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import QUIET_STYLE, said
@@ -29,15 +28,17 @@ def header(page: Page) -> Iterator[RenderableType]:
     if run.interrupted:
         line.append(page.sign.dot).append("interrupted: this is what is known so far", "bold yellow")
     yield line
-    if Optimisation not in page.measured:  # else they stand beside what was trained
+    if "optimisation" not in page.measured.keys:  # else they stand beside what was trained
         yield from (said(sentence, QUIET_STYLE) for sentence in run.assumptions)
     yield ""
 
 
 def _length(page: Page) -> str | None:
-    done = page.measured.get(Optimisation)
-    if done is None:
+    if "optimisation" not in page.measured.keys:
         return _hunted(page)
+    from dltool.core.measured.training import Optimisation
+
+    done = page.measured[Optimisation]
     planned = "" if done.epochs_run == done.epochs_planned else f" of {done.epochs_planned}"
     noun = "epoch" if done.epochs_planned == 1 else "epochs"
     return f"{done.epochs_run:,}{planned} {noun}, {plural(done.steps, 'step')}"

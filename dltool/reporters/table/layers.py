@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dltool.core.finding import Severity
-from dltool.core.measurements import LayerRecord, Layers, Summary
+from dltool.core.measured.training import LayerRecord, Layers, Summary
 from dltool.reporters.numbers import count, percent, significant
 from dltool.reporters.table.page import TABLE_WIDTH, Page
 from dltool.reporters.table.style import QUIET_STYLE, SEVERITY_STYLE, heading, indented, said

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 from rich.table import Table
 
-from dltool.core.measurements import Baseline, EpochRecord, History
+from dltool.core.measured.training import Baseline, EpochRecord, History
 from dltool.reporters.numbers import significant
 from dltool.reporters.table.page import Page
 from dltool.reporters.table.style import QUIET_STYLE, indented, said

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from dltool.core.measurements import History, LossTrace, Optimisation, Watch
+from dltool.core.measured.training import History, LossTrace, Optimisation, Watch
 from dltool.reporters.numbers import percent, plural, short, significant
 from dltool.reporters.plot import sparkline
 from dltool.reporters.table.page import Page

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dltool.core.measurements import LayerRecord, Layers, Measurements, UnitShare
+from dltool.core.measured.training import LayerRecord, Layers, UnitShare
+from dltool.core.measurements import Measurements
 
 CUT = 0.95
 """Share of dead units from which a layer may let nothing through."""

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import Measurements, Optimisation, Output, Parameters
+from dltool.core.measured.task import Output
+from dltool.core.measured.training import Optimisation, Parameters
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.learnt import learnt

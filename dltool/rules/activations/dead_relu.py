@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import LayerRecord, Layers, Measurements, Parameters, UnitShare
+from dltool.core.measured.training import LayerRecord, Layers, Parameters, UnitShare
+from dltool.core.measurements import Measurements
 from dltool.rules.activations.calls import CUT, idle_from_start, worst_calls
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan_tables import FeatureTable
-from dltool.core.measurements import DataFacts, Measurements
+from dltool.core.measured.task import DataFacts
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.data.columns import listed, named
 from dltool.rules.learnt import lowered

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan_classes import ClassTable
-from dltool.core.measurements import DataFacts, Measurements
+from dltool.core.measured.task import DataFacts
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.data.classes import NO_CLASSES, are_classes, block_in, whole_numbers
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan_classes import ClassTable
-from dltool.core.measurements import Measurements, Task
+from dltool.core.measured.task import Task
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.data.classes import NO_CLASSES
 from dltool.rules.data.scanned_classes import absent_from_batches, gaps, tiny, unseen_in_training

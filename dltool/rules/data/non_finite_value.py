@@ -8,7 +8,8 @@ from typing import ClassVar
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan_classes import ClassTable
 from dltool.core.measured.scan_flaws import FlawedFile, ScanFlaws
-from dltool.core.measurements import DataFacts, DataProblemRows, Measurements
+from dltool.core.measured.task import DataFacts, DataProblemRows
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.data.flawed import EXAMPLES, members, of_files
 from dltool.rules.data.probed import of_probe

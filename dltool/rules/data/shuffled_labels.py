@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import Baseline, History, LabelSignal, Measurements
+from dltool.core.measured.training import Baseline, History, LabelSignal
+from dltool.core.measurements import Measurements
 from dltool.core.statistics import NORMAL, bootstrap_mean
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict

@@ -8,7 +8,9 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.scan_tables import Feature, FeatureTable
-from dltool.core.measurements import DataFacts, Layers, Measurements
+from dltool.core.measured.task import DataFacts
+from dltool.core.measured.training import Layers
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.data.columns import named
 from dltool.rules.learnt import lowered

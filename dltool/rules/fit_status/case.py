@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dltool.core.measurements import LabelSignal, Measurements, Task
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import LabelSignal
+from dltool.core.measurements import Measurements
 from dltool.rules.fit_status.curves import Curves
 
 FitStatus = Literal[

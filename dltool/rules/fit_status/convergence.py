@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 
-from dltool.core.measurements import History, Measurements, Optimisation, StepGains, Task
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import History, Optimisation, StepGains
+from dltool.core.measurements import Measurements
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import Fall, fall, flat_since
 from dltool.rules.fit_status.curves import Curve

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dltool.core.measurements import Baseline, EpochRecord, History, LossTrace, Measurements, Output
+from dltool.core.measured.task import Output
+from dltool.core.measured.training import Baseline, EpochRecord, History, LossTrace
+from dltool.core.measurements import Measurements
 from dltool.core.statistics import jitter_std
 
 TREND_POINTS = 16

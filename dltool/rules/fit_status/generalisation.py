@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dltool.core.measurements import Optimisation, Task
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import Optimisation
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import gap, rise_since_best
 

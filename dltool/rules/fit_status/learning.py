@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from dltool.core.measurements import InputUse, Output, Parameters
+from dltool.core.measured.task import Output
+from dltool.core.measured.training import InputUse, Parameters
 from dltool.core.statistics import NORMAL, Interval, mann_kendall_z
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import fall, level

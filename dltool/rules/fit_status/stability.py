@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 
-from dltool.core.measurements import History, LossTrace, Measurements, NonFinite, Optimisation, Task
+from dltool.core.measured.non_finite import NonFinite
+from dltool.core.measured.task import Task
+from dltool.core.measured.training import History, LossTrace, Optimisation
+from dltool.core.measurements import Measurements
 from dltool.rules.fit_status.case import Answer, Case
 from dltool.rules.fit_status.curve_tests import swing
 from dltool.rules.fit_status.curves import usable

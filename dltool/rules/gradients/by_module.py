@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dltool.core.finding import Where
-from dltool.core.measurements import ParameterRecord
+from dltool.core.measured.training import ParameterRecord
 
 MOST_NAMED = 5
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from dltool.core.measurements import ParameterRecord, Parameters
+from dltool.core.measured.training import ParameterRecord, Parameters
 from dltool.core.statistics import mann_kendall_z, theil_sen_slope
 
 LEAST_LAYERS = 4

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import GradientTrace, Measurements, Optimisation, Parameters
+from dltool.core.measured.training import GradientTrace, Optimisation, Parameters
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.gradients.depth_trend import LEAST_LAYERS, DepthTrend, depth_trend

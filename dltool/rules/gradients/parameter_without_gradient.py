@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
-from dltool.core.measurements import Measurements, Parameters
+from dltool.core.measured.training import Parameters
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule
 from dltool.rules.gradients.by_module import by_module, names_of, where_of
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import Measurements, Parameters, SymmetricUnits, Symmetry
+from dltool.core.measured.training import Parameters, SymmetricUnits, Symmetry
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Phase, Severity, Where
 from dltool.core.measured.hunt import BadInputs, FixTrial, FixTrials, LeadUp
-from dltool.core.measurements import Measurements, NonFinite, NonFiniteEvent
+from dltool.core.measured.non_finite import NonFinite, NonFiniteEvent
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule
 from dltool.rules.nonfinite.message import headline
 from dltool.rules.nonfinite.why.case import Case

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dltool.core.measurements import NonFiniteEvent
+from dltool.core.measured.non_finite import NonFiniteEvent
 from dltool.rules.nonfinite.why.words import counted, listed
 
 NOT_REPEATED = frozenset({"compiled", "unrepeatable"})

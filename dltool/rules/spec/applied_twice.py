@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding
 from dltool.core.measured.design import Architecture, DesignedLayer, LossTerm, Objective
-from dltool.core.measurements import Measurements, Output, Task
+from dltool.core.measured.task import Output, Task
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.spec.change import drop
 from dltool.rules.spec.graph import NO_END, Graph, called, place_of

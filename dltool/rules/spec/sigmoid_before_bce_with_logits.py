@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.design import DesignedLayer, LossTerm
-from dltool.core.measurements import Output, Task
+from dltool.core.measured.task import Output, Task
 from dltool.rules.base import Skip
 from dltool.rules.spec.applied_twice import AppliedTwice
 from dltool.rules.spec.losses import applies_sigmoid

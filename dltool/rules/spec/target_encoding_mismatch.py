@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
-from dltool.core.measurements import DataFacts, Measurements
+from dltool.core.measured.task import DataFacts
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.spec.change import Evidence, put
 from dltool.rules.spec.graph import NO_LOSS, Graph, place_of_term

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dltool.core.measurements import StepGain, StepGains
+from dltool.core.measured.training import StepGain, StepGains
 
 VISIBLE = 1e-6
 """Changes below this share of the loss drown in float32 rounding."""

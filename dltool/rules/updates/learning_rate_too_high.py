@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.lr_find import SuggestedLr
-from dltool.core.measurements import Measurements, NonFinite, Optimisation, StepGain, StepGains
+from dltool.core.measured.non_finite import NonFinite
+from dltool.core.measured.training import Optimisation, StepGain, StepGains
+from dltool.core.measurements import Measurements
 from dltool.rules.activations.calls import died_on_the_way
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
 from dltool.core.measured.lr_find import SuggestedLr
-from dltool.core.measurements import Measurements, Optimisation, Parameters, StepGains
+from dltool.core.measured.training import Optimisation, Parameters, StepGains
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.fit_verdict import FitVerdict
 from dltool.rules.updates.gains import downhill, gentle

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import LossTrace, Measurements
+from dltool.core.measured.training import LossTrace
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Threshold
 from dltool.rules.fit_status.limits import LIMITS
 from dltool.rules.fit_verdict import FitVerdict

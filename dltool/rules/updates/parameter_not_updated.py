@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity, Where
-from dltool.core.measurements import Measurements, ParameterRecord, Parameters
+from dltool.core.measured.training import ParameterRecord, Parameters
+from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.gradients.by_module import by_module, names_of, where_of
 

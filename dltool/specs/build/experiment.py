@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dltool.core.errors import DataError, Problem, UserError
-from dltool.core.measurements import DataFacts
+from dltool.core.measured.task import DataFacts
 from dltool.data.dataset import DataBundle
 from dltool.data.facts import with_outputs
 from dltool.probes.nested import place, transform

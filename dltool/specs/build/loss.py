@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor
 
-from dltool.core.measurements import TaskKind
+from dltool.core.measured.task import TaskKind
 from dltool.specs.build.criterion import SpecTerm, SumCriterion, UserTerm
 from dltool.specs.build.imports import construct
 from dltool.specs.misfit import MisfitError

@@ -8,7 +8,8 @@ from design_specs import CNN, HEAD, MLP, ONE, asked, designed, init, row
 
 from dltool.core.finding import Severity
 from dltool.core.measured.design import Architecture, DesignedLayer, LossTerm, Objective, Plan, Samples
-from dltool.core.measurements import DataFacts, Measurements, Output, Task
+from dltool.core.measured.task import DataFacts, Output, Task
+from dltool.core.measurements import Measurements
 from dltool.rules.catalogue import RULES
 from dltool.rules.spec.shapes import broadcasts
 

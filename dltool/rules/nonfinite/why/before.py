@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dltool.core.measurements import TensorFacts
+from dltool.core.measured.non_finite import TensorFacts
 from dltool.rules.nonfinite.why.case import Case, bad_values, magnitude, numel
 from dltool.rules.nonfinite.why.cures import DROP_ROWS
 from dltool.rules.nonfinite.why.explanation import Explanation

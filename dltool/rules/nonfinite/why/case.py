@@ -11,7 +11,7 @@ from typing import Any
 
 from dltool.core.codec import NON_FINITE
 from dltool.core.measured.hunt import FixTrial, LeadUp
-from dltool.core.measurements import NonFiniteEvent, TensorFacts
+from dltool.core.measured.non_finite import NonFiniteEvent, TensorFacts
 from dltool.rules.nonfinite.why.dtypes import Range, range_of
 
 VARIANTS = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dltool.core.measurements import TensorFacts
+from dltool.core.measured.non_finite import TensorFacts
 from dltool.rules.nonfinite.why.case import Case
 from dltool.rules.nonfinite.why.divisor import EPS, described
 from dltool.rules.nonfinite.why.dtypes import lost_eps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dltool.core.measurements import TensorFacts
+from dltool.core.measured.non_finite import TensorFacts
 from dltool.rules.nonfinite.why.case import Case, numel
 from dltool.rules.nonfinite.why.cures import DROP_ROWS
 from dltool.rules.nonfinite.why.dtypes import range_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dltool.core.measurements import TensorFacts
+from dltool.core.measured.non_finite import TensorFacts
 from dltool.rules.nonfinite.why.case import Case, bad_values, numel
 from dltool.rules.nonfinite.why.explanation import Explanation
 from dltool.rules.nonfinite.why.words import counted, number

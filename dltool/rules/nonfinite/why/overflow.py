@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from dltool.core.measurements import TensorFacts
+from dltool.core.measured.non_finite import TensorFacts
 from dltool.rules.nonfinite.why.case import Case, magnitude, numel
 from dltool.rules.nonfinite.why.cures import WIDER
 from dltool.rules.nonfinite.why.dtypes import RANGES, Range
