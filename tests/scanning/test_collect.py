@@ -207,13 +207,22 @@ def test_a_jsonl_manifest_and_its_mistakes(tmp_path):
     assert [problem.location.line for problem in caught.value.problems] == [3, 4]
 
 
-@pytest.mark.parametrize("text", ["path,label\nnowhere.png,1\n", "a,b\n1,2\n", "", '{"path": 3}\n'])
+@pytest.mark.parametrize("text", ["path,label,weight\nnowhere.png,1,2\n", "a,b\n1,2\n", "", '{"path": 3}\n'])
 def test_a_table_is_no_manifest(tmp_path, text):
     path = fill(tmp_path, "t.csv", data=text.encode()) / "t.csv"
     target = open_scan_target(str(path))
     assert target.kind == "file"
     assert ("none of the first paths" in target.understood) == ("nowhere" in text)
     assert names(path) == ["t.csv"]
+
+
+@pytest.mark.parametrize("text", ["path,label\nnowhere.png,1\ngone.jpg,2\n", ",Image,Class\n0,x/1.png,cat\n"])
+def test_a_manifest_whose_files_are_all_gone_is_one_still(tmp_path, text):
+    path = fill(tmp_path, "t.csv", data=text.encode()) / "t.csv"
+    target = open_scan_target(str(path))
+    assert target.kind == "manifest"
+    assert "none of the first files" in target.understood
+    assert {flaw.kind for sample in Listing(target).samples() for flaw in sample.told.flaws} == {"missing"}
 
 
 def test_members_of_a_shard_are_samples_with_their_class(tmp_path):

@@ -17,6 +17,8 @@ PATH_KEYS = ("path", "file", "filename", "file_name", "filepath", "file_path", "
 LABEL_KEYS = ("label", "class", "target", "category", "class_name", "label_name")
 SPLIT_KEYS = ("split", "subset", "partition", "fold", "set")
 DIGEST_KEYS = ("digest", "hash")
+OTHER_KEYS = ("size_bytes", "bad_rows", "id", "")
+MANIFEST_KEYS = frozenset({*PATH_KEYS, *LABEL_KEYS, *SPLIT_KEYS, *DIGEST_KEYS, *OTHER_KEYS})
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 LINES_TRIED = 100
 PROBLEMS_TOLD = 20
@@ -37,7 +39,8 @@ def read_manifest(path: Path) -> tuple[bool, str]:
     """Whether a file is a manifest, and a sentence on how it was understood where it could have been one.
 
     It is one where a column with a name such as ``path`` names, within the first hundred lines, at least one file that
-    exists.
+    exists; also where none does, if it has no other columns than a manifest has, and all paths look like files': data that
+    are gone must not pass for a table of their names.
     """
     if path.suffix.lower() not in SUFFIXES:
         return False, ""
@@ -51,6 +54,8 @@ def read_manifest(path: Path) -> tuple[bool, str]:
     named = [value for _, row in rows if isinstance(value := _get(row, key), str) and value]
     if any(_exists(path.parent / restored(value)) for value in named):
         return True, f"{path.name} was read as a manifest: its column {key!r} names files"
+    if named and all(Path(value).suffix for value in named) and all(_is_manifest_key(name) for name in rows[0][1] or ()):
+        return True, f"{path.name} was read as a manifest, and none of the first files that its column {key!r} names exists"
     return False, f"{path.name} was read as a table: none of the first paths in its column {key!r} exists beside it"
 
 
@@ -99,6 +104,10 @@ def _key_of(row: Mapping[str, Any] | None, keys: tuple[str, ...]) -> str | None:
         if name is not None:
             names.setdefault(name.strip().lower(), name)
     return next((names[key] for key in keys if key in names), None)
+
+
+def _is_manifest_key(name: str | None) -> bool:
+    return (name or "").strip().lower() in MANIFEST_KEYS
 
 
 def _get(row: Mapping[str, Any] | None, key: str) -> Any:
