@@ -275,3 +275,15 @@ def test_help_is_there_at_once():
     command = [sys.executable, "-c", counting, "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT.parent)
     assert int(done.stderr) < 300
+
+
+def test_lint_loads_no_rule_and_no_section_of_another_command():
+    listing = f"{PROBE.rpartition('sys.stderr')[0]}sys.stderr.write(' '.join(sys.modules))"
+    command = [sys.executable, "-c", listing, "lint", SPEC]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT.parent)
+    loaded = set(done.stderr.split())
+    sections = {name for name in loaded if name.startswith("dltool.core.measured.")}
+    assert sections == {f"dltool.core.measured.{name}" for name in ("design", "lint", "task")}
+    families = {name.split(".")[2] for name in loaded if name.startswith("dltool.rules.") and name.count(".") > 2}
+    assert families == {"spec"}
+    assert not {"numpy.ma", "numpy.random"} & loaded

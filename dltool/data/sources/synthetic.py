@@ -6,12 +6,16 @@ validation set of its own is a fresh draw from the same truth.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 
 from dltool.data.randomness import Stream, numpy_generator
 from dltool.data.table import Table
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]

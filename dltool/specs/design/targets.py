@@ -60,7 +60,7 @@ def _labels(targets: Array, wanted: Wanted) -> Array | None:
 
 
 def _label_facts(labels: Array, wanted: Wanted) -> dict[str, Any]:
-    distinct = np.unique(labels)
+    distinct = _distinct(labels)
     words = labels.dtype.kind == "U"
     renumbered = words or wanted.classes is not None
     facts: dict[str, Any] = {"renumbered": renumbered}
@@ -69,6 +69,17 @@ def _label_facts(labels: Array, wanted: Wanted) -> dict[str, Any]:
     if len(distinct) <= MOST_CLASSES or words:
         facts["classes"] = len(distinct)
     return facts
+
+
+def _distinct(values: Array) -> Array:
+    """``np.unique``, which imports numpy.ma only to ask whether the values are masked; NaN counts as one value here too."""
+    ordered = np.sort(values, axis=None)
+    new = np.ones(len(ordered), dtype=np.bool_)
+    new[1:] = ordered[1:] != ordered[:-1]
+    if ordered.dtype.kind == "f":
+        new[1:] &= ~np.isnan(ordered[:-1])  # they are sorted to the end
+    distinct: Array = ordered[new]
+    return distinct
 
 
 def _delivered(targets: Array, form: Form, wanted: Wanted, classes: int | None) -> dict[str, Any]:
@@ -130,7 +141,7 @@ def _in_order(targets: Array) -> bool | None:
     if targets.ndim != 1 or len(targets) < 2 * FEW_SAMPLES:
         return None
     changes = int((targets[1:] != targets[:-1]).sum())
-    distinct = len(np.unique(targets))
+    distinct = len(_distinct(targets))
     if distinct == 1:
         return None
     if distinct * FEW_SAMPLES <= len(targets) and changes == distinct - 1:

@@ -34,10 +34,10 @@ class Spec(SpecModel):
     metrics: tuple[AnyMetric, ...] = ()
     optimizer: AnyOptimizer | None = None
     schedule: AnySchedule | None = None
-    regularize: Regularize = Regularize()
-    train: Train = Train()
-    watch: Watch = Watch()
-    rules: Rules = Rules()
+    regularize: Regularize = Regularize.model_construct()  # calling a model would build its validator at every start
+    train: Train = Train.model_construct()
+    watch: Watch = Watch.model_construct()
+    rules: Rules = Rules.model_construct()
 
     @model_validator(mode="before")
     @classmethod
