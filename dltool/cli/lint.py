@@ -24,11 +24,14 @@ Targets = Annotated[
 ]
 NoData = Annotated[bool, typer.Option("--no-data", help="Do not look at the data: shapes follow from model.input.")]
 
+SpecsOnly = Annotated[bool, typer.Option("--specs-only", help="Pass over named YAML that is no spec, as in folders.")]
+
 
 def lint(
     targets: Targets,
     *,
     no_data: NoData = False,
+    specs_only: SpecsOnly = False,
     seed: opt.Seed = None,
     form: opt.ReportFormat = opt.Format.TABLE,
     output: opt.OutputFile = None,
@@ -60,6 +63,7 @@ def lint(
     asked = LintOptions(
         overrides=tuple(word for word in targets if _is_override(word)),
         look_at_data=not no_data,
+        specs_only=specs_only,
         seed=seed,
         select=tuple(opt.split_names(select or [])),
         ignore=tuple(opt.split_names(ignore or [])),

@@ -111,6 +111,26 @@ def test_one_unreadable_spec_keeps_none_of_the_others_from_being_judged(tmp_path
     assert [spec["findings"] for spec in specs] == [None, None, 1]
 
 
+def test_yaml_of_other_tools_is_passed_over_where_nobody_named_it(tmp_path, capsys):
+    others = {
+        "compose.yml": "services: {web: {image: nginx}}\n",
+        "hydra.yaml": "model:\n  _target_: a.B\n  num_layers: 3\ndata:\n  path: x\n",
+        "lightning.yaml": "model: {class_path: a.B}\ndata: {class_path: a.C}\ntrainer: {max_epochs: 3}\n",
+        "helm.yaml": "a: {{ .Values.x }}\n",
+    }
+    for name, text in others.items():
+        (tmp_path / name).write_text(text)
+    named = [str(tmp_path / name) for name in others]
+    assert main(["lint", "--specs-only", *named]) == 0
+    assert main(["lint", named[0]]) == 2
+    assert main(["lint", str(tmp_path / "*.yaml")]) == 2
+    assert "no spec is among these files" in capsys.readouterr().err
+    (tmp_path / "spec.yaml").write_text(FAULTY)
+    assert main(["lint", str(tmp_path / "*.yaml")]) == 1
+    assert main(["lint", "--specs-only", *named, str(tmp_path / "spec.yaml")]) == 1
+    assert main(["lint", "--specs-only", str(tmp_path / "gone.yaml")]) == 2
+
+
 def test_folders_hold_specs_among_other_yaml(tmp_path):
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / ".hidden").mkdir()

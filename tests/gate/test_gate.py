@@ -204,7 +204,7 @@ def test_the_hooks_lint_and_nothing_else():
         ("dltool-lint", "system"),
         ("dltool-lint-isolated", "python"),
     ]
-    assert {hook["entry"] for hook in hooks} == {"dltool lint"}
+    assert {hook["entry"] for hook in hooks} == {"dltool lint --specs-only"}
     (local,) = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
     assert local["hooks"][0]["entry"] == "dltool lint"
 

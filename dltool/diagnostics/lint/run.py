@@ -53,7 +53,9 @@ def lint(targets: Sequence[str], options: LintOptions) -> Linted:
         UserError: a selector that means nothing, no target, or overrides for more than one.
     """
     choose(options.select, options.ignore, {})
-    named = expanded(targets)
+    named = expanded(targets, specs_only=options.specs_only)
+    if not named:
+        return Linted(None, ())
     if options.overrides and len(named) != 1:
         raise UserError(
             Problem(

@@ -93,7 +93,7 @@ class MissingNonlinearity(Rule):
                     "after": [pair.after.key or pair.after.module for pair in pairs],
                     **insert([pair.after.key for pair in pairs], "relu"),
                 },
-                advice=(f"an activation (relu, gelu) before {called(after)}", "or only one of the two layers"),
+                advice=(f"an activation (relu, gelu) before {called(after)}", "only one of the two layers"),
             )
         ]
 

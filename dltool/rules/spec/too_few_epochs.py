@@ -52,7 +52,7 @@ class TooFewEpochs(Rule):
         enough = -(-int(self.limits["steps"]) // max(plan.steps_per_epoch, 1))
         return [
             self.finding(
-                f"{plan.epochs} epochs of {plan.steps_per_epoch} steps are {steps} steps in all",
+                f"{steps} steps in all: {plan.epochs} {'epoch' if plan.epochs == 1 else 'epochs'} of {plan.steps_per_epoch}",
                 where=Where(phase="optimizer", key=plan.keys.get("epochs")),
                 evidence={
                     "epochs": plan.epochs,
