@@ -236,6 +236,18 @@ def clamp_at_the_end() -> Any:
 
 
 @healthy
+def similarities_within_the_batch() -> Any:
+    def info_nce(z: Tensor, pair: Tensor) -> Tensor:
+        z = F.normalize(z, dim=1)
+        return F.cross_entropy(z @ z.T / 0.1, pair % len(z))
+
+    def given_pairs(z: Tensor, pair: Tensor) -> Tensor:
+        return F.cross_entropy(z @ z.T * 10.0, pair)
+
+    return made(mlp(out=8), features(), torch.arange(64) % 32, {"own": info_nce, "given": given_pairs})
+
+
+@healthy
 def relu_then_the_mean_of_a_map() -> Any:
     body = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return made(body, pictures(), labels(), nn.CrossEntropyLoss())

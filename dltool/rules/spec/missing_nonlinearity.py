@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
@@ -11,6 +10,7 @@ from dltool.core.measured.design import Architecture, DesignedLayer
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.spec.change import insert
+from dltool.rules.spec.factorised import ends_separable, is_bottleneck, is_separable
 from dltool.rules.spec.graph import (
     AFFINE,
     AVERAGING,
@@ -18,12 +18,9 @@ from dltool.rules.spec.graph import (
     CONVS,
     INPUT,
     NO_LAYERS,
-    SUMS,
     TRANSPARENT,
-    WEIGHTED,
     Graph,
     called,
-    numbers,
     place_of,
 )
 
@@ -122,53 +119,6 @@ def _pair(graph: Graph, index: int) -> _Pair | None:
         return None
     before = graph.layers[at]
     folded = reshaped and before.kind not in CONVS and after.kind in CONVS  # a vector made into maps, as in generators
-    if before.frozen or after.frozen or folded or _is_bottleneck(before, after) or _is_separable(before, after):
+    if before.frozen or after.frozen or folded or is_bottleneck(before, after) or is_separable(before, after):
         return None
-    return None if _ends_separable(graph, at) else _Pair(before, after, averaged)
-
-
-def _is_bottleneck(before: DesignedLayer, after: DesignedLayer) -> bool:
-    """Whether the pair is a factorisation of lower rank than a single layer would have."""
-    (enters, between), (_, leaves) = _width(before), _width(after)
-    return enters is None or between is None or leaves is None or between < min(enters, leaves)
-
-
-def _is_separable(before: DesignedLayer, after: DesignedLayer) -> bool:
-    """Whether the two convolutions share one window's work: by channels, or by directions."""
-    if before.kind not in CONVS or after.kind not in CONVS:
-        return False
-    if any(layer.arguments.get("groups", 1) != 1 for layer in (before, after)):
-        return True
-    dims = int(before.kind[4])
-    one, other = (numbers(layer.arguments.get("kernel_size"), dims) for layer in (before, after))
-    if one is None or other is None:
-        return True
-    apart = all(1 in pair for pair in zip(one, other, strict=True))
-    return apart and math.prod(one) > 1 and math.prod(other) > 1
-
-
-def _ends_separable(graph: Graph, index: int) -> bool:
-    """Whether a convolution of one place mixes what a grouped one made: the two are one, linear at its end."""
-    kind = graph.layers[index].kind
-    size = numbers(graph.layers[index].arguments.get("kernel_size"), int(kind[4])) if kind in CONVS else None
-    if size is None or math.prod(size) != 1:
-        return False
-    waiting, seen = list(graph.layers[index].follows), set[int]()
-    while waiting:
-        at = waiting.pop()
-        if at == INPUT or at in seen:
-            continue
-        seen.add(at)
-        layer = graph.layers[at]
-        if layer.kind in CONVS and layer.arguments.get("groups", 1) != 1:
-            return True
-        if layer.kind not in WEIGHTED | SUMS:
-            waiting.extend(layer.follows)
-    return False
-
-
-def _width(layer: DesignedLayer) -> tuple[int | None, int | None]:
-    """Features or channels in and out."""
-    names = ("in_channels", "out_channels") if layer.kind in CONVS else ("in_features", "out_features")
-    enters, leaves = (layer.arguments.get(name) for name in names)
-    return enters if isinstance(enters, int) else None, leaves if isinstance(leaves, int) else None
+    return None if ends_separable(graph, at) else _Pair(before, after, averaged)

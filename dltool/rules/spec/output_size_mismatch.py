@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
-from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
+from dltool.core.measured.design import AFFINE, Architecture, LossTerm, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.spec.graph import Graph, place_of, place_of_term
+from dltool.rules.spec.graph import TRANSPARENT, Graph, place_of, place_of_term
 from dltool.rules.spec.losses import as_given
 from dltool.rules.spec.output_sizes import cure, size_reason
+
+PRODUCTS = frozenset({"matmul", "einsum", "cdist"})
 
 
 class OutputSizeMismatch(Rule):
@@ -27,7 +29,8 @@ class OutputSizeMismatch(Rule):
     cross_entropy, for two classes.
 
     When it is wrong: more outputs than classes (a padding class, a pretrained head of 1,000 classes) work and are
-    information alone; where only some of the labels were read, more are not mentioned at all.
+    information alone; where only some of the labels were read, more are not mentioned at all. Similarities among the samples
+    of a batch (CLIP, InfoNCE) are as many as the batch is large, and not reported.
 
     References: PyTorch documentation, "CrossEntropyLoss" (Shape); pytorch issues 1204 and 18014 (a label out of range is an
     opaque CUDA assertion).
@@ -55,6 +58,8 @@ class OutputSizeMismatch(Rule):
 
     def _found(self, graph: Graph, shaped: list[tuple[LossTerm, tuple[int, ...]]], samples: Samples) -> Iterator[Finding]:
         for term, leaves in shaped:
+            if _compares_samples(graph, term):
+                continue
             end = graph.end(term)
             samples = as_given(term, samples)
             reason = size_reason(term, leaves, samples)
@@ -74,3 +79,9 @@ class OutputSizeMismatch(Rule):
                     },
                     advice=(reason[1],),
                 )
+
+
+def _compares_samples(graph: Graph, term: LossTerm) -> bool:
+    """Whether the scores are products of one result of the model with another: as many as there are samples in a batch."""
+    end = graph.end(term, TRANSPARENT | AFFINE)
+    return end is not None and end.kind in PRODUCTS and len(end.follows) > 1
