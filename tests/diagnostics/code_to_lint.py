@@ -235,6 +235,27 @@ def clamp_at_the_end() -> Any:
     return made(With(mlp(out=1), lambda x: x.clamp(min=0)), features(), numbers(), nn.MSELoss())
 
 
+@faulty("wrong-output-activation")
+def log_softmax_among_the_samples() -> Any:
+    return made(With(mlp(), lambda x: F.log_softmax(x, dim=0)), features(), labels(), nn.NLLLoss())
+
+
+@faulty("wrong-output-activation")
+def log_softmax_of_a_softmax() -> Any:
+    return made(With(mlp(), lambda x: F.log_softmax(x.softmax(1), 1)), features(), labels(), nn.NLLLoss())
+
+
+@healthy
+def logarithm_of_a_softmax() -> Any:
+    return made(With(mlp(), lambda x: x.softmax(1).log()), features(), labels(), nn.NLLLoss())
+
+
+@healthy
+def log_softmax_behind_a_gate() -> Any:
+    body = With(mlp(), lambda x: F.log_softmax(x * x.softmax(-1), -1))
+    return made(body, features(), labels(), nn.NLLLoss())
+
+
 @healthy
 def similarities_within_the_batch() -> Any:
     def info_nce(z: Tensor, pair: Tensor) -> Tensor:

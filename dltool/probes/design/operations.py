@@ -253,7 +253,7 @@ def _log(call: Call, graph: Graph) -> Operation:
     while graph.kind(node) in NORM_OF_LOGS and node is not None:
         node = graph.nodes[node].follows[0]
     if node is not None and graph.kind(node) == "softmax":
-        return Operation("log_softmax", graph.nodes[node].arguments)
+        return Operation("log_softmax", graph.nodes[node].arguments, graph.nodes[node].follows)
     return Operation("log_sigmoid" if graph.kind(node) == "sigmoid" else "log")
 
 

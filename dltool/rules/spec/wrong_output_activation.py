@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
-from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
+from dltool.core.measured.design import Architecture, DesignedLayer, LossTerm, Objective, Samples
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip, Threshold
 from dltool.rules.spec.change import Evidence, drop, put
-from dltool.rules.spec.graph import NO_END, NO_LOSS, RECURRENT, Graph, called, place_of
+from dltool.rules.spec.graph import INPUT, NO_END, NO_LOSS, RECURRENT, TRANSPARENT, Graph, called, place_of
 from dltool.rules.spec.losses import applies_sigmoid, applies_softmax, knows_a_loss
 from dltool.rules.spec.ranges import LOGARITHMS, RELUS, SIGMOIDS, SOFTMAXES, UNBOUNDED, Bounds, output_bounds
 from dltool.rules.spec.reach import least_chance, wanted_chance
+from dltool.rules.spec.softmax_dim import OVER_A_DIM, softmax_size
 
 Reason = tuple[str, str, Severity]
 """What is wrong, what to do, and how grave it is."""
@@ -83,6 +84,7 @@ class WrongOutputActivation(Rule):
             if bounds.layer.kind in RELUS or bounds.layer.kind in UNBOUNDED:
                 continue
             reason = self._logits(term, bounds, samples, graph.leaves(term)) or _other(term, bounds, samples)
+            reason = reason or _wrong_softmax(term, graph, bounds.layer)
             if reason is not None:
                 change = {} if bounds.layer.kind in RECURRENT else _change(bounds.layer.key, reason[1])
                 yield self.finding(
@@ -130,12 +132,25 @@ def _other(term: LossTerm, bounds: Bounds, samples: Samples | None) -> Reason | 
     return None
 
 
+def _wrong_softmax(term: LossTerm, graph: Graph, layer: DesignedLayer) -> Reason | None:
+    """A softmax among the samples of the batch, or of what is one already."""
+    if term.expects not in {"probabilities", "log-probabilities"} or layer.kind not in OVER_A_DIM or layer.arrives is None:
+        return None
+    if layer.arguments.get("dim") in {0, -1 - len(layer.arrives)}:
+        return "it runs over dimension 0, in which the samples of a batch share one 1", "dim=1, the classes", Severity.ERROR
+    before = graph.back(layer.follows[0], TRANSPARENT) if len(layer.follows) == 1 else INPUT
+    if before != INPUT and graph.layers[before].kind in SOFTMAXES and softmax_size(graph.layers[before]) != 1:
+        return f"what it takes is a {graph.layers[before].kind} already", "drop the one before it", Severity.ERROR
+    return None
+
+
 def _above_one(samples: Samples | None) -> bool:
     return samples is not None and samples.target_min is not None and samples.target_min >= 1.0
 
 
 def _change(key: str | None, advice: str) -> Evidence:
-    """What the advice begins with: another activation, or none."""
-    if advice.startswith("drop"):
+    """What the advice begins with: another activation, or none; nothing where it is about another layer or argument."""
+    if advice.startswith("drop the last"):
         return drop(key)
-    return put(key, advice.split(",", maxsplit=1)[0])
+    right = advice.split(",", maxsplit=1)[0]
+    return put(key, right) if right in {"sigmoid", "softmax", "log_softmax", "softplus"} else {}
