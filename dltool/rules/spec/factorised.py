@@ -48,6 +48,16 @@ def ends_separable(graph: Graph, index: int) -> bool:
     return False
 
 
+def begins_separable(graph: Graph, index: int) -> bool:
+    """Whether a convolution of one place widens what only grouped ones read: the start of an inverted residual block."""
+    layer = graph.layers[index]
+    size = numbers(layer.arguments.get("kernel_size"), int(layer.kind[4])) if layer.kind in CONVS else None
+    if size is None or math.prod(size) != 1:
+        return False
+    behind = [graph.layers[reader] for reader, _ in graph.next_weighted(index)]
+    return bool(behind) and all(each.kind in CONVS and each.arguments.get("groups", 1) != 1 for each in behind)
+
+
 def _width(layer: DesignedLayer) -> tuple[int | None, int | None]:
     """Features or channels in and out."""
     names = ("in_channels", "out_channels") if layer.kind in CONVS else ("in_features", "out_features")

@@ -10,7 +10,7 @@ from dltool.core.measured.design import Architecture, DesignedLayer
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.spec.change import insert
-from dltool.rules.spec.factorised import ends_separable, is_bottleneck, is_separable
+from dltool.rules.spec.factorised import begins_separable, ends_separable, is_bottleneck, is_separable
 from dltool.rules.spec.graph import (
     AFFINE,
     AVERAGING,
@@ -42,7 +42,7 @@ class MissingNonlinearity(Rule):
 
     When it is wrong: a bottleneck narrower than both its sides is a low-rank factorisation, and grouped, depthwise and
     separable convolutions are structure, not repetition; sums of branches, max pooling, recurrent and attention layers bend;
-    the projection that ends a depthwise separable block is linear on purpose; frozen layers are someone else's features.
+    what enters and leaves a depthwise separable block is linear on purpose; frozen layers are someone else's features.
     None of them is reported. A deep linear model on purpose is. A projection whose mean over time or places a classifier
     reads is as much too many, but common, and costs little: information.
 
@@ -121,4 +121,4 @@ def _pair(graph: Graph, index: int) -> _Pair | None:
     folded = reshaped and before.kind not in CONVS and after.kind in CONVS  # a vector made into maps, as in generators
     if before.frozen or after.frozen or folded or is_bottleneck(before, after) or is_separable(before, after):
         return None
-    return None if ends_separable(graph, at) else _Pair(before, after, averaged)
+    return None if ends_separable(graph, at) or begins_separable(graph, index) else _Pair(before, after, averaged)
