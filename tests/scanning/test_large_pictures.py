@@ -70,7 +70,9 @@ def test_a_huge_picture_is_checked_without_its_pixels(suffix):
 
 
 @pytest.mark.usefixtures("_huge_from_here")
-@pytest.mark.parametrize("kind", [kind for kind in damage.KINDS if kind.source.startswith("png") and kind.revealed], ids=str)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in damage.KINDS if kind.source.startswith("png") and kind.revealed], ids=lambda kind: kind.name
+)
 def test_damage_to_a_huge_png_is_found_by_its_data(kind):
     data = kind.spoil(damage.encoded(damage.picture(3), kind.source), random.Random(0))
     assert alarms(seen(data, f"a.{kind.suffix or 'png'}"))

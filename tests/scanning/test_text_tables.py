@@ -264,9 +264,7 @@ def test_equal_lines_and_labels():
 
 
 def test_lists_of_objects_and_of_words_make_rows_differ():
-    talks = [
-        f'{{"messages": [{{"role": "user", "content": "ask {i}"}}], "tags": ["a", "b{i % 3}"]}}' for i in range(30)
-    ]
+    talks = [f'{{"messages": [{{"role": "user", "content": "ask {i}"}}], "tags": ["a", "b{i % 3}"]}}' for i in range(30)]
     assert look_jsonl("\n".join(talks)).table.equal_row_count == 0
     assert look_jsonl("\n".join([*talks, talks[4]])).table.equal_row_count == 2
     vectors = "\n".join(f'{{"v": [{i}, 1, null], "w": []}}' for i in range(9))
