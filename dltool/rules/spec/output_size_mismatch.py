@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
 from dltool.core.measured.design import AFFINE, Architecture, LossTerm, Objective, Samples
+from dltool.core.measured.task import DataFacts
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
 from dltool.rules.spec.graph import TRANSPARENT, Graph, place_of, place_of_term
@@ -30,7 +31,8 @@ class OutputSizeMismatch(Rule):
 
     When it is wrong: more outputs than classes (a padding class, a pretrained head of 1,000 classes) work and are
     information alone; where only some of the labels were read, more are not mentioned at all. Similarities among the samples
-    of a batch (CLIP, InfoNCE) are as many as the batch is large, and not reported.
+    of a batch (CLIP, InfoNCE) are as many as the batch is large, and not reported. A few stray labels are no class that the
+    model lacks: where all rows were read, they are left to `label-out-of-range`, which names them.
 
     References: PyTorch documentation, "CrossEntropyLoss" (Shape); pytorch issues 1204 and 18014 (a label out of range is an
     opaque CUDA assertion).
@@ -54,6 +56,8 @@ class OutputSizeMismatch(Rule):
             and not any(t.class_weights for t in objective.terms)
         ):
             return Skip("the targets were not looked at")
+        if _few_strays(measured.get(DataFacts), samples.train_samples):
+            return ()
         return list(self._found(graph, shaped, samples))
 
     def _found(self, graph: Graph, shaped: list[tuple[LossTerm, tuple[int, ...]]], samples: Samples) -> Iterator[Finding]:
@@ -79,6 +83,14 @@ class OutputSizeMismatch(Rule):
                     },
                     advice=(reason[1],),
                 )
+
+
+def _few_strays(read: DataFacts | None, samples: int | None) -> bool:
+    """Whether labels beyond the outputs are fewer than a quarter of what an average class has."""
+    if read is None or not read.outputs or not samples:
+        return False
+    strays = sum(problem.count for problem in read.out_of_range)
+    return 0 < strays < 0.25 * samples / read.outputs
 
 
 def _compares_samples(graph: Graph, term: LossTerm) -> bool:

@@ -114,10 +114,8 @@ class LearningRateTooHigh(Rule):
             told = f"{share:.0%} of the downhill steps raised the loss of their own batch{rate}"
         elif thrown is not None:
             first = thrown
-            told = (
-                f"step {first.step} went downhill and threw the loss of its own batch from {first.loss_before:.3g} to "
-                f"{first.loss_before + first.actual_change:.3g}{rate}"
-            )
+            reached = f"{first.loss_before:.3g} to {first.loss_before + first.actual_change:.3g}{rate}"
+            told = f"step {first.step} went downhill and threw the loss of its own batch from {reached}"
         else:
             return ()
         return [self._finding(told, first, share, steps, run)]

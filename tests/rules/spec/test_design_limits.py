@@ -8,7 +8,7 @@ from design_specs import CNN, HEAD, MLP, ONE, asked, designed, init, row
 
 from dltool.core.finding import Severity
 from dltool.core.measured.design import Architecture, DesignedLayer, LossTerm, Objective, Plan, Samples
-from dltool.core.measured.task import DataFacts, Output, Task
+from dltool.core.measured.task import DataFacts, DataProblemRows, Output, Task
 from dltool.core.measurements import Measurements
 from dltool.rules.catalogue import RULES
 from dltool.rules.spec.shapes import broadcasts
@@ -312,6 +312,18 @@ def test_an_ignored_label_is_no_class_and_labels_are_told_once():
         input_mean=None, input_std=None, input_min=None, input_max=None, constant_features=(),
     )  # fmt: skip
     assert not found("target-encoding-mismatch", *measured, facts)
+
+
+@pytest.mark.parametrize(("count", "fires"), [(1, 0), (2, 0), (3, 1), (40, 1), (0, 1)])
+def test_a_few_stray_labels_are_no_class_that_the_model_lacks(count, fires):
+    measured = designed(*spec("[{linear: 2}]"))
+    sections = [replace(s, train_samples=20, classes=3) if isinstance(s, Samples) else s for s in measured]
+    strays = (DataProblemRows(split="train", column=None, count=count, rows=(0,)),) if count else ()
+    facts = DataFacts(
+        non_finite_inputs=(), non_finite_targets=(), label_min=0, label_max=7, labels_present=3, outputs=2,
+        out_of_range=strays, input_mean=None, input_std=None, input_min=None, input_max=None, constant_features=(),
+    )  # fmt: skip
+    assert len(found("output-size-mismatch", *sections, facts)) == fires
 
 
 def test_several_labels_a_sample_are_not_for_cross_entropy():
