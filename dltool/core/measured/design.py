@@ -19,15 +19,6 @@ TargetKind = Literal["class-index", "one-hot", "multi-hot", "probabilities", "nu
 UNKNOWN_LAYER = "unknown"
 """``kind`` of a layer or operation that dltool has no name for: rules must not conclude across it."""
 
-PASSES_ON = frozenset({"flatten", "reshape", "expand", "permute", "select", "pad", "interpolate", "pixel_shuffle", "fold"})
-"""Traced operations that move values of a sample and compute nothing; so do ``cat`` and ``stack``, with several inputs."""
-AFFINE = frozenset({"scale", "shift", "add", "sub", "residual-add", "mean", "sum", "global_avg_pool"})
-"""Traced operations that are linear in what they take: times or plus a constant, sums, means.
-
-``mul``, ``div`` and ``matmul`` are so only where they take one layer alone (a learned scale). All others (exp, log, sqrt,
-abs, pow, clamp, where, compare, maximum, max, norm, einsum, matmul of two, ...) bend what they take.
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class DesignedInit:

@@ -22,6 +22,12 @@ PICKING = frozenset(
 KEEPS_RANGE = TRANSPARENT | AVERAGING | PICKING
 """Layers that return no value beyond those that came in."""
 CONVS = frozenset({"conv1d", "conv2d", "conv3d"})
+ARITHMETIC = frozenset({"scale", "shift", "add", "sub", "residual-add", "mean", "sum", "global_avg_pool"})
+"""Traced operations that are linear in what they take: times or plus a constant, sums, means.
+
+``mul``, ``div`` and ``matmul`` are so only where they take one layer alone (a learned scale). All others (exp, log, sqrt,
+abs, pow, clamp, where, compare, maximum, max, norm, einsum, matmul of two, ...) bend what they take.
+"""
 AFFINE = CONVS | {"linear", "drop_connect"}
 """Weights times input, plus bias."""
 RECURRENT = frozenset({"rnn", "lstm", "gru"})

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from dltool.core.finding import Finding, Severity
-from dltool.core.measured.design import AFFINE, Architecture, LossTerm, Objective, Samples
+from dltool.core.measured.design import Architecture, LossTerm, Objective, Samples
 from dltool.core.measured.task import DataFacts
 from dltool.core.measurements import Measurements
 from dltool.rules.base import Rule, Skip
-from dltool.rules.spec.graph import TRANSPARENT, Graph, place_of, place_of_term
+from dltool.rules.spec.graph import ARITHMETIC, TRANSPARENT, Graph, place_of, place_of_term
 from dltool.rules.spec.losses import as_given
 from dltool.rules.spec.output_sizes import cure, size_reason
 
@@ -95,5 +95,5 @@ def _few_strays(read: DataFacts | None, samples: int | None) -> bool:
 
 def _compares_samples(graph: Graph, term: LossTerm) -> bool:
     """Whether the scores are products of one result of the model with another: as many as there are samples in a batch."""
-    end = graph.end(term, TRANSPARENT | AFFINE)
+    end = graph.end(term, ARITHMETIC | TRANSPARENT)
     return end is not None and end.kind in PRODUCTS and len(end.follows) > 1
